@@ -1,0 +1,116 @@
+"""What a restart must not forget: ids bound, own moves, open intents, moves by others.
+
+History is pure data. The journal holds the entries from which it is rebuilt; `planning/absorb.py`
+brings it forward with each snapshot.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class IntentState(StrEnum):
+    """How far an intent got, by what was *seen*; a return code never ends one."""
+
+    OPEN = "Open"
+    DONE = "Done"
+    NOT_DONE = "NotDone"
+    """Refused by the node, or two complete observations `settle` apart showed neither effect nor movement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One command that was sent, or perhaps sent. Durable before the command leaves."""
+
+    id: str
+    kind: str
+    """An ActionKind value; a string here because history is older than any enum."""
+    key: str
+    """The VMDesired's key."""
+    vm: str
+    """What a person calls the VM."""
+    vm_id: str | None
+    source: str | None
+    target: str
+    hop: bool
+    revision: str
+    opened_at: datetime
+    state: IntentState = IntentState.OPEN
+    closed_at: datetime | None = None
+    detail: str = ""
+    first_quiet_at: datetime | None = None
+    """Start of the first complete observation that showed it neither done, queued nor under way."""
+    last_active_at: datetime | None = None
+    """Last observation that showed it under way."""
+    unknown: bool = False
+    """The reply was lost: whether it left at all is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Where a VM was last seen at rest, by a complete enough look."""
+
+    vm_id: str
+    owner: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignMove:
+    """A change of owner that we did not order."""
+
+    vm_id: str
+    source: str
+    target: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMove:
+    """A move of ours that was seen done."""
+
+    vm_id: str
+    source: str
+    target: str
+    started_at: datetime
+    seen_at: datetime
+    hop: bool
+    revision: str
+
+
+def _empty() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The past of one cluster, as far as decisions need it."""
+
+    cluster: str
+    bound: Mapping[str, str] = field(default_factory=_empty)
+    """VMDesired key -> VM id, once seen."""
+    intents: tuple[Intent, ...] = ()
+    """Open ones, and closed ones that other rules still look at (create marks, once-only starts)."""
+    sightings: Mapping[str, Sighting] = field(default_factory=lambda: MappingProxyType({}))
+    foreign: tuple[ForeignMove, ...] = ()
+    moves: tuple[OwnMove, ...] = ()
+    absent_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Key -> start of the first of a run of complete observations without the VM."""
+    absent_cycles: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    complete_cycles: int = 0
+    """Successive complete observations since the process began or the journal was lost."""
+    quiet_cycles: int = 0
+    """Those of them, at the end, that showed nothing in flight."""
+    trusted: bool = False
+    """Whether the journal was there at the start: else nothing acts until `quiet_cycles` is enough."""
+
+    @property
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Intents whose outcome is not seen yet."""
+        return tuple(i for i in self.intents if i.state is IntentState.OPEN)
+
+    def open_for(self, key: str) -> Intent | None:
+        """The open intent on that VM; there is at most one."""
+        return next((i for i in self.open_intents if i.key == key), None)

@@ -1,0 +1,219 @@
+"""What a cluster said at one moment, and what it did not say.
+
+Unknown, absent and stopped are three things. A node that did not answer is a `Gap`; a VM that no
+node reports is unknown while there is a gap, and absent only without one.
+Sizes are bytes; times are aware UTC. VM ids are lower-case GUIDs. Node names are the cluster's own.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from controller.model.names import fold, same_name
+
+
+class NodeState(StrEnum):
+    """ClusterNodeState (FailoverClusters module)."""
+
+    UP = "Up"
+    DOWN = "Down"
+    PAUSED = "Paused"
+    JOINING = "Joining"
+    UNKNOWN = "Unknown"
+
+
+class VMState(StrEnum):
+    """VMState of Get-VM, folded to what placement distinguishes; `OTHER` is never acted on."""
+
+    RUNNING = "Running"
+    OFF = "Off"
+    SAVED = "Saved"
+    PAUSED = "Paused"
+    STARTING = "Starting"
+    STOPPING = "Stopping"
+    CRITICAL = "Critical"
+    OTHER = "Other"
+
+
+class RoleState(StrEnum):
+    """ClusterGroupState (FailoverClusters module)."""
+
+    ONLINE = "Online"
+    OFFLINE = "Offline"
+    FAILED = "Failed"
+    PARTIAL_ONLINE = "PartialOnline"
+    PENDING = "Pending"
+    UNKNOWN = "Unknown"
+
+
+class MigrationPhase(StrEnum):
+    """Where a migration is: queued at the cluster's limit, or in MigrationState 1 to 3."""
+
+    QUEUED = "Queued"
+    PREPARING = "Preparing"
+    TRANSFERRING = "Transferring"
+    SWITCHING = "Switching"
+    UNKNOWN = "Unknown"
+    """Something moves (the VM or the role says so) and the node gives no stage."""
+
+
+class GapReason(StrEnum):
+    """Why a node's part of a snapshot is missing."""
+
+    UNREACHABLE = "Unreachable"
+    LOGON_REFUSED = "LogonRefused"
+    FAILED = "Failed"
+    TIMED_OUT = "TimedOut"
+    DISAGREES = "Disagrees"
+    """Two nodes gave different cluster-wide lists: neither is evidence."""
+    NOT_A_MEMBER = "NotAMember"
+    """A seed that answers for another cluster, or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What could not be seen, and why; `node` is empty for the cluster-wide lists."""
+
+    node: str
+    reason: GapReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A cluster shared volume: its mount path without trailing backslash, sizes in bytes."""
+
+    path: str
+    size_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeObserved:
+    """A cluster node; the figures of its own answer are None when only its peers spoke."""
+
+    name: str
+    state: NodeState
+    draining: bool = False
+    isolated: bool = False
+    quarantined: bool = False
+    placement_avoided: bool = False
+    answered: bool = True
+    model: str | None = None
+    """Win32_ComputerSystem.Model, which tells the simulator from real machines."""
+    memory_total_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    processors_logical: int | None = None
+    switches: tuple[str, ...] = ()
+    observed_at: datetime | None = None
+    """Start of the node's own read; None when only its peers spoke of it."""
+
+    @property
+    def is_target(self) -> bool:
+        """Whether the cluster itself would take a VM here now (hyperv facts a.1)."""
+        return (
+            self.state is NodeState.UP
+            and self.answered
+            and not (self.draining or self.isolated or self.quarantined or self.placement_avoided)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """A move under way, whoever began it."""
+
+    phase: MigrationPhase
+    source: str
+    target: str | None
+    """None where the node does not tell."""
+    progress_percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """The cluster group of a clustered VM."""
+
+    name: str
+    state: RoleState
+    owner: str | None
+    """None for a moment during failover."""
+    preferred_owners: tuple[str, ...] = ()
+    possible_owners: tuple[str, ...] = ()
+    """Nodes allowed by both of the VM's resources."""
+    priority: int = 2000
+    persistent_online: bool = True
+    """False: somebody stopped it on purpose."""
+    queued: bool = False
+    locked: bool = False
+    failback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VMObserved:
+    """One virtual machine as its host and the cluster report it."""
+
+    id: str
+    name: str
+    host: str | None
+    """Where Hyper-V runs it; None when no answering node lists it (only the cluster knows it)."""
+    state: VMState
+    role: Role | None
+    memory_assigned_bytes: int = 0
+    memory_startup_bytes: int = 0
+    migration: Migration | None = None
+    busy: str | None = None
+    """Secondary operational status that forbids a move: BackingUp, MergingDisks, CreatingSnapshot, ..."""
+    disk_paths: tuple[str, ...] = ()
+    configuration_path: str = ""
+    media_paths: tuple[str, ...] = ()
+    """ISO files; a physical drive reads `physical:<drive>`."""
+    pass_through: bool = False
+    switches: tuple[str, ...] = ()
+    creation_mark: str | None = None
+    """The intent id that our own creation left in Notes."""
+
+    @property
+    def owner(self) -> str | None:
+        """The owner node: the role's where there is one, else the host."""
+        return self.role.owner if self.role is not None else self.host
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that it takes on a node: assigned while it runs, start-up memory when off."""
+        return self.memory_assigned_bytes or self.memory_startup_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedState:
+    """One snapshot. Times bracket the reads; evidence counts from `started_at`."""
+
+    cluster: str
+    cluster_id: str
+    started_at: datetime
+    completed_at: datetime
+    nodes: tuple[NodeObserved, ...]
+    vms: tuple[VMObserved, ...]
+    volumes: tuple[Volume, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    migrations_parallel_max: int | None = None
+    """MaximumParallelMigrations, or the smallest node limit where the cluster has none."""
+    balancer_mode: int | None = None
+    functional_level: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every node that is Up answered and the cluster-wide lists agree."""
+        return not self.gaps
+
+    def node(self, name: str | None) -> NodeObserved | None:
+        """The node of that name, without regard to case."""
+        return next((n for n in self.nodes if same_name(n.name, name)), None)
+
+    def vm(self, vm_id: str | None) -> VMObserved | None:
+        """The VM of that id."""
+        return next((v for v in self.vms if v.id == vm_id), None)
+
+    def named(self, name: str) -> tuple[VMObserved, ...]:
+        """Every VM of that name: Hyper-V names are not unique."""
+        key = fold(name)
+        return tuple(v for v in self.vms if fold(v.name) == key)

@@ -1,0 +1,242 @@
+"""What would happen, in order, and why; and what is due and does not happen, and why not.
+
+Every enum here is closed: tests, metrics, status, sentences and goldens are renderings of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from controller.model.desired import VMTemplate
+
+
+class Verdict(StrEnum):
+    """The one state of one declared VM."""
+
+    SETTLED = "Settled"
+    MISPLACED = "Misplaced"
+    MOVING = "Moving"
+    MISSING = "Missing"
+    CREATING = "Creating"
+    UNREGISTERED = "Unregistered"
+    REGISTERING = "Registering"
+    NOT_STARTED = "NotStarted"
+    """Its role is offline and a start by us is due, once, after our own creation or registration."""
+    STARTING = "Starting"
+    UNKNOWN = "Unknown"
+    SUSPENDED = "Suspended"
+    CONFLICT = "Conflict"
+    """Two specs for one VM, or two VMs for one spec."""
+    IMPOSSIBLE = "Impossible"
+    """No placement obeys its hard rules as things are."""
+
+
+class ActionKind(StrEnum):
+    """The only changes that exist. None of them stops, saves or deletes anything."""
+
+    MOVE = "Move"
+    REGISTER = "Register"
+    CREATE = "Create"
+    START = "Start"
+
+
+class ActionReason(StrEnum):
+    """Why an action is due."""
+
+    NOT_ON_PREFERRED = "NotOnPreferred"
+    """On a possible node that is not preferred, and enforcement is Required."""
+    EARLIER_PREFERRED_FREE = "EarlierPreferredFree"
+    OUTSIDE_POSSIBLE = "OutsidePossible"
+    MAKES_ROOM = "MakesRoom"
+    """Right where it is, but another's hard rule needs its room."""
+    HOP = "Hop"
+    """A stop on the way, because two full nodes must swap."""
+    HOP_RETURN = "HopReturn"
+    NOT_HIGHLY_AVAILABLE = "NotHighlyAvailable"
+    ABSENT = "Absent"
+    CREATED_BY_US = "CreatedByUs"
+    REGISTERED_BY_US = "RegisteredByUs"
+
+
+class HoldReason(StrEnum):
+    """Why a change that is due does not start now. Each has its own release."""
+
+    # about the whole cluster
+    EVIDENCE_OLD = "EvidenceOld"
+    TOO_MANY_UNKNOWN = "TooManyUnknown"
+    NODES_DARK = "NodesDark"
+    FIRST_CYCLES = "FirstCycles"
+    JOURNAL_BROKEN = "JournalBroken"
+    AUDIT_VETO = "AuditVeto"
+    BALANCER_ON = "BalancerOn"
+    NOT_A_SIMULATOR = "NotASimulator"
+    # about one VM
+    VIEW_INCOMPLETE = "ViewIncomplete"
+    """Not seen, while a node is dark: it may be there."""
+    OWNER_DISAGREES = "OwnerDisagrees"
+    """The cluster names one node, Hyper-V runs it on another."""
+    OUTCOME_OPEN = "OutcomeOpen"
+    MIGRATION_UNDER_WAY = "MigrationUnderWay"
+    NOT_RUNNING = "NotRunning"
+    LOCKED = "Locked"
+    BUSY = "Busy"
+    FOREIGN_MOVE = "ForeignMove"
+    COOLDOWN = "Cooldown"
+    MIGRATION_NEVER = "MigrationNever"
+    SUSPENDED = "Suspended"
+    SPEC_CONFLICT = "SpecConflict"
+    NAME_AMBIGUOUS = "NameAmbiguous"
+    NAME_TAKEN_BY_ANOTHER = "NameTakenByAnother"
+    """The id bound to this spec is gone and another VM bears the name."""
+    NO_TEMPLATE = "NoTemplate"
+    HALF_CREATED = "HalfCreated"
+    ABSENCE_UNCONFIRMED = "AbsenceUnconfirmed"
+    """Creation waits for a second complete look without the VM."""
+    NOT_CLUSTERED = "NotClustered"
+    """Only a clustered VM is moved, and its spec does not ask for registration."""
+    HA_BLOCKED = "HABlocked"
+    ROLE_NOT_ONLINE = "RoleNotOnline"
+    # about where it would go
+    NODE_LIMIT = "NodeLimit"
+    CLUSTER_LIMIT = "ClusterLimit"
+    TARGET_UNFIT = "TargetUnfit"
+    NO_ROOM = "NoRoom"
+    NO_ROOM_YET = "NoRoomYet"
+    """Room comes when another action of this plan is done."""
+    NO_HOP = "NoHop"
+    NODE_UNKNOWN = "NodeUnknown"
+    """The spec names a node that the cluster does not have."""
+    RULES_CONFLICT = "RulesConflict"
+
+
+class RuleName(StrEnum):
+    """The rules that can make a placement impossible; used in conflicts and in `explain`."""
+
+    POSSIBLE = "possible"
+    CLUSTER_POSSIBLE = "clusterPossible"
+    TARGET_STATE = "targetState"
+    MEMORY = "memory"
+    SWITCH = "switch"
+    NODE_EXISTS = "nodeExists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One change. `id` is stable within a plan; the executor derives the intent id from it."""
+
+    id: str
+    kind: ActionKind
+    key: str
+    vm: str
+    vm_id: str | None
+    """None only for Create."""
+    source: str | None
+    """Owner node that it was planned from; None for Create."""
+    target: str
+    reason: ActionReason
+    wave: int
+    """0: may start now. n: starts when actions of earlier waves have made room for it."""
+    after: tuple[str, ...] = ()
+    """Ids of the actions that must be seen done before."""
+    memory_bytes: int = 0
+    seconds_estimated: float = 0.0
+    because_of: str | None = None
+    """The VM for whose sake a MakesRoom or Hop action is done."""
+    template: VMTemplate | None = None
+
+    @property
+    def is_hop(self) -> bool:
+        """Whether it is a stop on the way or the return from one."""
+        return self.reason in (ActionReason.HOP, ActionReason.HOP_RETURN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A change that is due and not made now. `key` is empty for one that stops the whole cluster."""
+
+    key: str
+    vm: str
+    reason: HoldReason
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """What it rests on: node names, times (ISO 8601), figures with their unit in the name."""
+    until: datetime | None = None
+    """When it releases by itself; None where something else must happen first."""
+    action: ActionKind | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where one declared VM stands."""
+
+    key: str
+    vm: str
+    vm_id: str | None
+    verdict: Verdict
+    owner: str | None
+    declared: str | None
+    """The node it should be on as things are: its best choice that can take it; None where any is right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impossible:
+    """A wish that cannot be met: the smallest set of rules that conflict, and the cheapest way out."""
+
+    vms: tuple[str, ...]
+    rules: tuple[str, ...]
+    """RuleName values, or `rule: detail`."""
+    explanation: str
+    resolution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Evidence that the plan is legal and, where proved, that none costs less (GiB of migration)."""
+
+    cost_gib: float
+    lower_bound_gib: float
+    proved_optimal: bool
+    moves: int
+    hops: int
+    moves_lower_bound: int
+    seconds_estimated: float
+    seconds_lower_bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All changes in order, with reasons; and everything due that is held."""
+
+    cluster: str
+    revision: str
+    digest: str
+    """Hash of what it rests on and what it does; equal input gives equal bytes."""
+    observed_at: datetime
+    actions: tuple[Action, ...]
+    holds: tuple[Hold, ...]
+    standings: tuple[Standing, ...]
+    impossible: tuple[Impossible, ...]
+    certificate: Certificate
+
+    def ready(self) -> tuple[Action, ...]:
+        """The actions that may start now, whatever order they end in."""
+        return tuple(a for a in self.actions if a.wave == 0)
+
+    @property
+    def moves(self) -> tuple[Action, ...]:
+        """The changes of owner among the actions."""
+        return tuple(a for a in self.actions if a.kind is ActionKind.MOVE)
+
+    def hold_for(self, key: str) -> Hold | None:
+        """The hold on that VM, if any."""
+        return next((h for h in self.holds if h.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFinding:
+    """A rule that the plan would break: nothing is executed."""
+
+    rule: str
+    action: str | None
+    detail: str

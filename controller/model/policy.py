@@ -1,0 +1,71 @@
+"""Every default figure, with its reason, and the policy of one cluster made of them.
+
+A spec may override those that have a field; nothing else in the code holds such a number.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+GIB = 1024**3
+
+
+class Mode(StrEnum):
+    """How much the controller may do on a cluster."""
+
+    OBSERVE = "Observe"
+    ENFORCE = "Enforce"
+
+
+class Balancer(StrEnum):
+    """What Enforce does while the cluster's own balancer is on."""
+
+    REFUSE = "Refuse"
+    COEXIST = "Coexist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The limits within which one cluster may be changed."""
+
+    mode: Mode = Mode.OBSERVE
+    balancer: Balancer = Balancer.REFUSE
+    interval_seconds: float = 15.0
+    """Between two cycles with nothing in flight; after a completion the next look is sooner."""
+    busy_interval_seconds: float = 2.0
+    """While something is in flight: a freed slot is noticed within two seconds."""
+    evidence_age_max_seconds: float = 60.0
+    """Measured from the start of the read. A failover takes less, so older facts may be of another world."""
+    moves_per_node_max: int = 1
+    """In and out counted together: whether Windows shares the count is documented nowhere."""
+    moves_per_cluster_max: int = 2
+    unknown_vms_share_max: float = 0.10
+    """More unknown VMs than this share: nothing new starts (peers stop between 33 and 55 %)."""
+    dark_nodes_share_max: float = 0.25
+    memory_reserve_share: float = 0.10
+    memory_reserve_bytes_min: int = 4 * GIB
+    """Left free on a target; the larger of both counts unless the spec gives one figure."""
+    memory_reserve_bytes: int | None = None
+    """The spec's own figure in bytes, replacing the two above."""
+    foreign_respect_seconds: float = 1800.0
+    """A move by others is undone no sooner; an administrator mid-work is not to be fought."""
+    cooldown_seconds: float = 600.0
+    """Between two moves of the same VM by us; a planned hop and its return count once."""
+    settle_seconds: float = 60.0
+    """Two complete observations this far apart, both showing no effect, settle an open intent as not done."""
+    complete_cycles_before_acting: int = 2
+    """After a start with an empty or lost journal: complete cycles that show nothing in flight."""
+    move_weight_gib: int = 4
+    """Cost of one move beside its memory, in GiB of migration."""
+    preference_weight_gib: int = 1000
+    """Cost of each rank that a VM is away from its first preferred node."""
+    bandwidth_bytes_per_second: float = 1.0 * GIB
+    """Assumed until migrations were measured; only estimates rest on it."""
+    move_overhead_seconds: float = 4.0
+
+    def reserve_bytes(self, node_memory_bytes: int) -> int:
+        """Memory to leave free on a node of this size, in bytes."""
+        if self.memory_reserve_bytes is not None:
+            return self.memory_reserve_bytes
+        return max(
+            int(node_memory_bytes * self.memory_reserve_share), self.memory_reserve_bytes_min
+        )

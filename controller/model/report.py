@@ -1,0 +1,107 @@
+"""What a cycle has to say: one report a cluster, of which status, metrics, page and log are renderings."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from controller.model.findings import Finding
+from controller.model.history import ForeignMove, Intent
+from controller.model.observed import Gap, Migration, NodeObserved
+from controller.model.plan import Action, ActionKind, AuditFinding, Hold, Plan, Verdict
+from controller.model.policy import Mode
+
+
+class OutcomeResult(StrEnum):
+    """What is known right after a command was given; only observation ends an action."""
+
+    SUBMITTED = "Submitted"
+    REFUSED = "Refused"
+    """The node found a condition untrue and did nothing."""
+    UNKNOWN = "Unknown"
+    NOT_SENT = "NotSent"
+    """It certainly did not leave: node unreachable before, journal broken, stop flag."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The answer to one submitted action."""
+
+    intent_id: str
+    action: Action
+    result: OutcomeResult
+    condition: str | None = None
+    """For Refused: the condition's name in docs/protocol.md."""
+    found: str | None = None
+    detail: str = ""
+
+
+class CheckVerdict(StrEnum):
+    """Verdict of one named check."""
+
+    PASSES = "Passes"
+    WARNS = "Warns"
+    BLOCKS = "Blocks"
+    CANNOT_TELL = "CannotTell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HACheck:
+    """One line of the high-availability report."""
+
+    name: str
+    verdict: CheckVerdict
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VMReport:
+    """One declared VM: exactly one verdict, at most one hold, at most one action in flight."""
+
+    key: str
+    vm: str
+    vm_id: str | None
+    spec: str
+    """metadata.name"""
+    verdict: Verdict
+    owner: str | None
+    declared: str | None
+    hold: Hold | None = None
+    migration: Migration | None = None
+    intent: Intent | None = None
+    ha: tuple[HACheck, ...] = ()
+    sentence: str = ""
+    """What a colleague would say of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterReport:
+    """The result of one cycle."""
+
+    cluster: str
+    revision: str
+    mode: Mode
+    cycle: int
+    observed_at: datetime
+    completed_at: datetime
+    observation_complete: bool
+    acted: bool
+    """Whether acting was allowed in this cycle."""
+    converged: bool
+    """Nothing that could be done is due: every verdict is settled or waits for somebody else."""
+    vms: tuple[VMReport, ...]
+    nodes: tuple[NodeObserved, ...]
+    gaps: tuple[Gap, ...]
+    cluster_holds: tuple[Hold, ...]
+    plan: Plan
+    audit: tuple[AuditFinding, ...]
+    outcomes: tuple[Outcome, ...]
+    findings: tuple[Finding, ...]
+    foreign: tuple[ForeignMove, ...]
+    unmanaged_vms: int
+    events: tuple[str, ...] = ()
+    """Sentences of what changed since the last cycle; empty when nothing did."""
+
+    def in_flight(self, kind: ActionKind) -> int:
+        """How many actions of ours of that kind are open."""
+        return sum(1 for v in self.vms if v.intent is not None and v.intent.kind == kind)
