@@ -1,10 +1,10 @@
 """The errors that cross a boundary, each saying what its catcher should do.
 
     OwnernodeError
-    ├── SpecError            wait      the operator's own configuration is wrong; nothing starts until mended
-    ├── Unreachable          retry     a node, or the way to it, did not answer; nothing was executed
-    ├── LogonRefused         stall     the node refused the credential; a further try could lock the account
-    ├── Busy                 retry     the node answered that it has no room for the call (quota)
+    ├── SpecError            wait      the operator's own configuration is wrong; mend it first
+    ├── Unreachable          retry     a node, or the way to it, gave no answer; nothing executed
+    ├── LogonRefused         stall     credential refused; a further try could lock the account
+    ├── Busy                 retry     the node has no room for the call (quota)
     ├── RemoteFailed         retry     the node executed the call and reports an error
     ├── OutcomeUnknown       settle    the call may have been executed; only observation can tell
     ├── ProtocolBroken       bug       the other side does not speak what docs/protocol.md describes

@@ -39,7 +39,7 @@ class StartPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskTemplate:
-    """A disk of a VM to be created; the path is absolute. `create_bytes` None: it exists already."""
+    """A disk of a VM to be created, by absolute path. `create_bytes` None: it exists already."""
 
     path: str
     create_bytes: int | None
@@ -102,7 +102,7 @@ class VMDesired:
         return self.possible is None or any(same_name(node, p) for p in self.possible)
 
     def rank(self, node: str) -> int:
-        """Place among the preferred nodes: 0 first; after the last, `len(preferred)`; 0 when none is preferred."""
+        """Place among the preferred nodes, 0 first; one that is not preferred comes after them all."""
         for rank, preferred in enumerate(self.preferred):
             if same_name(node, preferred):
                 return rank

@@ -17,7 +17,7 @@ class IntentState(StrEnum):
     OPEN = "Open"
     DONE = "Done"
     NOT_DONE = "NotDone"
-    """Refused by the node, or two complete observations `settle` apart showed neither effect nor movement."""
+    """Refused by the node, or two complete looks `settle` apart showed no effect and no movement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class History:
     bound: Mapping[str, str] = field(default_factory=_empty)
     """VMDesired key -> VM id, once seen."""
     intents: tuple[Intent, ...] = ()
-    """Open ones, and closed ones that other rules still look at (create marks, once-only starts)."""
+    """Open ones, and closed ones that rules still look at (creation marks, once-only starts)."""
     sightings: Mapping[str, Sighting] = field(default_factory=lambda: MappingProxyType({}))
     foreign: tuple[ForeignMove, ...] = ()
     moves: tuple[OwnMove, ...] = ()
@@ -104,7 +104,7 @@ class History:
     quiet_cycles: int = 0
     """Those of them, at the end, that showed nothing in flight."""
     trusted: bool = False
-    """Whether the journal was there at the start: else nothing acts until `quiet_cycles` is enough."""
+    """Whether the journal was there at the start; else nothing acts before enough quiet cycles."""
 
     @property
     def open_intents(self) -> tuple[Intent, ...]:

@@ -162,7 +162,7 @@ class VMObserved:
     memory_startup_bytes: int = 0
     migration: Migration | None = None
     busy: str | None = None
-    """Secondary operational status that forbids a move: BackingUp, MergingDisks, CreatingSnapshot, ..."""
+    """Operational status that forbids a move: BackingUpVirtualMachine, MergingDisks, ..."""
     disk_paths: tuple[str, ...] = ()
     configuration_path: str = ""
     media_paths: tuple[str, ...] = ()

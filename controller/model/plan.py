@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     UNREGISTERED = "Unregistered"
     REGISTERING = "Registering"
     NOT_STARTED = "NotStarted"
-    """Its role is offline and a start by us is due, once, after our own creation or registration."""
+    """Its role is offline, and our one start after creating or registering it is due."""
     STARTING = "Starting"
     UNKNOWN = "Unknown"
     SUSPENDED = "Suspended"
@@ -153,7 +153,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A change that is due and not made now. `key` is empty for one that stops the whole cluster."""
+    """A change that is due and not made now. An empty `key`: it stops the whole cluster."""
 
     key: str
     vm: str
@@ -176,12 +176,12 @@ class Standing:
     verdict: Verdict
     owner: str | None
     declared: str | None
-    """The node it should be on as things are: its best choice that can take it; None where any is right."""
+    """Its best choice that can take it as things are; None where any node is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impossible:
-    """A wish that cannot be met: the smallest set of rules that conflict, and the cheapest way out."""
+    """A wish that cannot be met: the smallest set of conflicting rules, the cheapest way out."""
 
     vms: tuple[str, ...]
     rules: tuple[str, ...]
@@ -192,7 +192,10 @@ class Impossible:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """Evidence that the plan is legal and, where proved, that none costs less (GiB of migration)."""
+    """Evidence that the plan is legal and, where proved, that none costs less.
+
+    Costs are GiB of migration.
+    """
 
     cost_gib: float
     lower_bound_gib: float
