@@ -1,4 +1,4 @@
-"""What the engine asks of the outside. Adapters implement these; the engine knows nothing else of them.
+"""What the engine asks of the outside; adapters implement these.
 
 A method that may block is async; whoever implements it keeps its threads to itself.
 """
@@ -58,7 +58,7 @@ class Actuator(Protocol):
 
 
 class Journal(Protocol):
-    """Memory that survives `kill -9`. Every method raises JournalBroken when it can't keep its word."""
+    """Memory that survives `kill -9`; a method that can't keep its word raises JournalBroken."""
 
     def load(self, cluster: str) -> History:
         """Rebuild history. With nothing there: an empty, untrusted history."""

@@ -102,7 +102,7 @@ class VMDesired:
         return self.possible is None or any(same_name(node, p) for p in self.possible)
 
     def rank(self, node: str) -> int:
-        """Place among the preferred nodes, 0 first; one that is not preferred comes after them all."""
+        """Place among the preferred nodes, 0 first; a node not preferred comes after them all."""
         for rank, preferred in enumerate(self.preferred):
             if same_name(node, preferred):
                 return rank

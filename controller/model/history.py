@@ -17,7 +17,7 @@ class IntentState(StrEnum):
     OPEN = "Open"
     DONE = "Done"
     NOT_DONE = "NotDone"
-    """Refused by the node, or two complete looks `settle` apart showed no effect and no movement."""
+    """Refused by the node, or two complete looks `settle` apart showed no effect, no movement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

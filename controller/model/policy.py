@@ -34,9 +34,9 @@ class Policy:
     busy_interval_seconds: float = 2.0
     """While something is in flight: a freed slot is noticed within two seconds."""
     evidence_age_max_seconds: float = 60.0
-    """Measured from the start of the read. A failover takes less, so older facts may be of another world."""
+    """From the start of the read. A failover takes less: older facts may be of another world."""
     moves_per_node_max: int = 1
-    """In and out counted together: whether Windows shares the count is documented nowhere."""
+    """In and out together: whether Windows shares the count is documented nowhere."""
     moves_per_cluster_max: int = 2
     unknown_vms_share_max: float = 0.10
     """More unknown VMs than this share: nothing new starts (peers stop between 33 and 55 %)."""
@@ -51,9 +51,9 @@ class Policy:
     cooldown_seconds: float = 600.0
     """Between two moves of the same VM by us; a planned hop and its return count once."""
     settle_seconds: float = 60.0
-    """Two complete observations this far apart, both showing no effect, settle an open intent as not done."""
+    """Two complete looks this far apart, both without effect, settle an open intent as not done."""
     complete_cycles_before_acting: int = 2
-    """After a start with an empty or lost journal: complete cycles that show nothing in flight."""
+    """After a start without a journal: complete cycles that show nothing in flight."""
     move_weight_gib: int = 4
     """Cost of one move beside its memory, in GiB of migration."""
     preference_weight_gib: int = 1000

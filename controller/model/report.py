@@ -1,4 +1,4 @@
-"""What a cycle has to say: one report a cluster, of which status, metrics, page and log are renderings."""
+"""What a cycle has to say: status, metrics, page and log are renderings of this one report."""
 
 from dataclasses import dataclass
 from datetime import datetime
