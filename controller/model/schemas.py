@@ -1,0 +1,56 @@
+"""JSON Schemas of the documents that people and other programs write, for editors and tools."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from controller.model.spec import KINDS
+
+Schema = dict[str, Any]
+
+
+def schema_of(kind: str) -> Schema:
+    """The JSON Schema (draft 2020-12) of one kind. KeyError for a kind that there is not."""
+    model = KINDS[kind]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://ownernode.io/v1alpha1/{kind}.json",
+        "title": kind,
+        **inlined(model.model_json_schema(by_alias=True)),
+    }
+
+
+def inlined(schema: Mapping[str, Any]) -> Schema:
+    """The schema as one tree: no references, no null, no generated titles.
+
+    A field that may be left out is not one that may be null: documents with a null are refused,
+    because an empty value is what remains of a line that was cut or forgotten.
+    """
+    return _inline(schema, schema.get("$defs", {}))
+
+
+def _inline(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
+    # Models are finite trees; a recursive one would end here in a RecursionError, in the tests.
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/$defs/")
+        rest = {k: v for k, v in schema.items() if k != "$ref"}
+        return _inline({**definitions[name], **rest}, definitions)
+    if "anyOf" in schema:
+        (only,) = (s for s in schema["anyOf"] if s != {"type": "null"})
+        rest = {k: v for k, v in schema.items() if k != "anyOf"}
+        if rest.get("default", ...) is None:
+            del rest["default"]
+        return _inline({**only, **rest}, definitions)
+    out: Schema = {}
+    for key, value in schema.items():
+        match key:
+            case "$defs" | "title":
+                continue
+            case "properties" | "patternProperties":
+                out[key] = {name: _inline(part, definitions) for name, part in value.items()}
+            case "items":
+                out[key] = _inline(value, definitions)
+            case "default" if isinstance(value, dict | list):
+                continue  # the parts' own defaults say the same
+            case _:
+                out[key] = value
+    return out

@@ -1,0 +1,249 @@
+"""FailoverCluster: how to reach a cluster, and the limits within which it may be changed.
+
+It says where credentials go, so it is taken from the operator's own configuration only.
+The defaults change nothing on a cluster: mode Observe, and the smallest limits for the day when
+someone enforces.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from controller.model.names import fold
+from controller.model.quantities import Duration, MemoryReserve, Percent, Text
+from controller.model.spec.base import (
+    ATOMIC,
+    Contradiction,
+    HostName,
+    HostPort,
+    Labels,
+    LabelValue,
+    LocalFile,
+    NodeName,
+    ObjectName,
+    Part,
+    Resource,
+    Spec,
+    exactly_one,
+    exactly_one_rule,
+    repeated,
+)
+
+EnvironmentName = Annotated[
+    str, Text("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable", 128)
+]
+CronLine = Annotated[
+    str, Text("[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z-]+){4}", "five cron fields, such as 0 22 * * *", 128)
+]
+TimeZone = Annotated[
+    str, Text("[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "an IANA time zone, such as Europe/Berlin", 64)
+]
+
+
+class SecretRef(Part):
+    """A Kubernetes secret in the controller's own namespace."""
+
+    name: ObjectName = Field(description="Name of the secret, with keys `username` and `password`.")
+
+
+class Credentials(Part):
+    """Where the account for this cluster is found: exactly one place."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_rule("file", "env", "secretRef"))
+
+    file: LocalFile | None = Field(
+        default=None, description="File that holds the account; read again after a refused log-on."
+    )
+    env: EnvironmentName | None = Field(
+        default=None, description="Environment variable that holds the account."
+    )
+    secret_ref: SecretRef | None = Field(
+        default=None, description="Kubernetes secret that holds the account."
+    )
+
+
+class TLS(Part):
+    """What the controller trusts."""
+
+    ca: LocalFile = Field(
+        description="PEM file with the authority that signed the nodes' certificates."
+    )
+
+
+class Connection(Part):
+    """How the nodes are reached. There is no way to skip the check of a certificate."""
+
+    nodes: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=64)] = Field(
+        description="Full DNS names of the nodes to ask first; the other nodes are discovered.",
+        json_schema_extra=ATOMIC,
+    )
+    addresses: Annotated[dict[NodeName, HostPort], Field(max_length=64)] = Field(
+        default_factory=dict,
+        description="host:port of each node that is not at <node>.<domain of the first seed>:5986.",
+    )
+    transport: Literal["WinRM", "PSRP"] = Field(
+        default="WinRM", description="WinRM, or PSRP for a JEA endpoint."
+    )
+    authentication: Literal["Kerberos", "NTLM", "Certificate", "Basic", "CredSSP"] = Field(
+        description="How to log on. Basic is spoken over HTTPS only."
+    )
+    credentials: Credentials = Field(description="Where the account is found.")
+    tls: TLS | None = Field(
+        default=None, description="Own certificate authority; absent: the machine's."
+    )
+
+
+class ClusterNode(Part):
+    """Labels and fault domain of one node, for rules over nodes."""
+
+    name: NodeName = Field(description="The node's name in the cluster.")
+    labels: Labels = Field(default_factory=dict, description="Labels that rules select by.")
+    fault_domain: LabelValue | None = Field(
+        default=None, description="What fails together with this node, such as a rack."
+    )
+
+
+class MigrationLimits(Part):
+    """How many live migrations may run at once; never more than the cluster's own limit."""
+
+    per_node: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Migrations at a node at once, in and out counted together."
+    )
+    per_cluster: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=2, description="Migrations in the cluster at once, those of others included."
+    )
+
+
+class Capacity(Part):
+    """What must stay free; restricts where a VM may go and never moves one away."""
+
+    memory_reserve: MemoryReserve | None = Field(
+        default=None,
+        description="Memory to leave free on a target, as a share of the node (10%) or a size "
+        "(8Gi). Absent: the larger of 10% and 4Gi.",
+    )
+    tolerate_node_failures: Annotated[int, Field(ge=0, le=63)] = Field(
+        default=0, description="Nodes that may fail with room left for all their VMs."
+    )
+
+
+class Window(Part):
+    """A recurring time in which moves are allowed or denied."""
+
+    effect: Literal["Allow", "Deny"] = Field(description="What the window does to due changes.")
+    schedule: CronLine = Field(description="When it opens, as five cron fields.")
+    duration: Annotated[int, Duration(60, 7 * 86400)] = Field(
+        description="How long it stays open, such as 6h."
+    )
+    time_zone: TimeZone = Field(default="UTC", description="IANA time zone of the schedule.")
+
+
+class Brakes(Part):
+    """What slows the controller down when much changes."""
+
+    changes_per_commit: Annotated[int, Percent()] | None = Field(
+        default=None,
+        description="Share of the VMs that one commit may change without approval.",
+    )
+    cooldown_seconds: Annotated[int, Duration(0, 86400)] = Field(
+        default=600,
+        alias="cooldown",
+        description="Time between two moves of one VM by the controller, such as 10m.",
+    )
+    moves_per_vm_per_day: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        alias="movesPerVMPerDay",
+        description="Moves of one VM by the controller in 24 hours at an unchanged spec.",
+    )
+
+
+class ForeignMoves(Part):
+    """How moves by administrators and by the cluster itself are treated."""
+
+    respect_seconds: Annotated[int, Duration(0, 30 * 86400)] = Field(
+        default=1800,
+        alias="respect",
+        description="A move by others is reported at once and undone no sooner, such as 30m.",
+    )
+
+
+class Timing(Part):
+    """Times that a demonstration shortens; leave them alone on a real cluster."""
+
+    settle_seconds: Annotated[int, Duration(1, 3600)] = Field(
+        default=60,
+        alias="settle",
+        description="Distance of the two complete looks that settle a lost command as not done.",
+    )
+
+
+class FailoverClusterSpec(Spec):
+    """How to reach a cluster, and the limits within which it may be changed."""
+
+    connection: Connection = Field(description="How the nodes are reached.")
+    mode: Literal["Observe", "Suggest", "Enforce"] = Field(
+        default="Observe",
+        description="Observe reports only; Suggest waits for approval; Enforce acts.",
+    )
+    interval_seconds: Annotated[int, Duration(1, 3600)] = Field(
+        default=15,
+        alias="interval",
+        description="Time between two looks at a cluster where nothing is under way, such as 15s.",
+    )
+    nodes: Annotated[tuple[ClusterNode, ...], Field(max_length=64)] = Field(
+        default=(),
+        description="Labels and fault domains of nodes.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    migration: MigrationLimits = Field(
+        default=MigrationLimits(), description="Limits on live migrations at once."
+    )
+    capacity: Capacity = Field(default=Capacity(), description="What must stay free on nodes.")
+    windows: Annotated[tuple[Window, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="When changes are allowed; none: always.",
+        json_schema_extra=ATOMIC,
+    )
+    brakes: Brakes = Field(default=Brakes(), description="What slows the controller down.")
+    native_policy: Literal["Ignore", "Report", "Manage"] = Field(
+        default="Ignore",
+        description="What to do about owner lists, failback, priority and anti-affinity in the "
+        "cluster itself.",
+    )
+    balancer: Literal["Refuse", "Coexist"] = Field(
+        default="Refuse",
+        description="What Enforce does while the cluster's own balancer is on.",
+    )
+    foreign_moves: ForeignMoves = Field(
+        default=ForeignMoves(), description="How moves by others are treated."
+    )
+    timing: Timing = Field(default=Timing(), description="Times that a demonstration shortens.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Exactly one place for the account, no node twice, limits in order."""
+        connection = self.connection
+        yield from exactly_one(connection.credentials, "connection", "credentials")
+        yield from repeated(connection.nodes, "connection", "nodes")
+        folded: dict[str, str] = {}
+        for node in connection.addresses:
+            other = folded.setdefault(fold(node), node)
+            if other != node:
+                yield Contradiction(
+                    at=("connection", "addresses", node),
+                    message=f"names the same node as {other}: Windows does not tell case",
+                )
+        if self.migration.per_cluster < self.migration.per_node:
+            yield Contradiction(
+                at=("migration",),
+                message=f"perNode {self.migration.per_node} can never be reached with "
+                f"perCluster {self.migration.per_cluster}",
+                expected="perCluster not below perNode",
+            )
+
+
+class FailoverCluster(Resource):
+    """A failover cluster: how to reach it, and the limits within which it may be changed."""
+
+    kind: Literal["FailoverCluster"] = Field(description="FailoverCluster.")
+    spec: FailoverClusterSpec = Field(description="The cluster as the operator declares it.")
