@@ -170,7 +170,7 @@ class VMObserved:
     pass_through: bool = False
     switches: tuple[str, ...] = ()
     creation_mark: str | None = None
-    """The intent id that our own creation left in Notes."""
+    """What our own creation left in Notes: `<intent id>:creating` or `<intent id>:created`."""
 
     @property
     def owner(self) -> str | None:
@@ -181,6 +181,29 @@ class VMObserved:
     def memory_bytes(self) -> int:
         """Memory that it takes on a node: assigned while it runs, start-up memory when off."""
         return self.memory_assigned_bytes or self.memory_startup_bytes
+
+
+class JobState(StrEnum):
+    """How far a registration or creation of ours got, by the word of the node's agent."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A registration or creation that a node's agent started. A lost agent forgets its jobs."""
+
+    intent: str
+    node: str
+    kind: str
+    """The operation of docs/protocol.md: `registerVm` or `createVm`."""
+    state: JobState
+    step: str | None = None
+    """The step under way or failed; None before the first and where there are none."""
+    vm_id: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +218,8 @@ class ObservedState:
     vms: tuple[VMObserved, ...]
     volumes: tuple[Volume, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    """Registrations and creations known to the agents that answered, sorted by intent."""
     migrations_parallel_max: int | None = None
     """MaximumParallelMigrations, or the smallest node limit where the cluster has none."""
     balancer_mode: int | None = None
