@@ -1,0 +1,204 @@
+"""Every metric, declared once: name, help, kind, labels, and the closed sets of their values.
+
+`cluster` is the first label of each. Labels are bounded: enums, nodes, sources and revisions in
+force; never the name of a VM. A series whose labels are closed enums stands at zero from the start,
+so that a rate or an alert on it has something to begin with. docs/metrics.md explains them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from itertools import product
+
+from controller.model.plan import ActionKind, HoldReason, Verdict
+from controller.model.policy import Mode
+from controller.model.report import OutcomeResult
+
+
+class Kind(Enum):
+    """How Prometheus reads a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class CyclePhase(StrEnum):
+    """The parts of one cycle that are timed."""
+
+    OBSERVE = "observe"
+    PLAN = "plan"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A label; `values` is its closed set, None where the cluster decides (nodes, revisions)."""
+
+    name: str
+    values: type[StrEnum] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric. `labels` are those beside `cluster`."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """All labels, `cluster` first."""
+        return ("cluster", *(label.name for label in self.labels))
+
+    def zeros(self) -> Iterator[tuple[str, ...]]:
+        """Label values, without the cluster, that stand at zero from the start."""
+        sets = [label.values for label in self.labels]
+        if all(values is not None for values in sets):
+            yield from product(*([v.value for v in values] for values in sets if values))
+
+
+_NODE = Label(name="node")
+_SOURCE = Label(name="source")
+_KIND = Label(name="kind", values=ActionKind)
+
+_GAUGES = (
+    Metric(
+        name="ownernode_vms",
+        kind=Kind.GAUGE,
+        help="Declared VMs by their verdict.",
+        labels=(Label(name="verdict", values=Verdict),),
+    ),
+    Metric(
+        name="ownernode_drifted_vms",
+        kind=Kind.GAUGE,
+        help="Declared VMs that are known to differ from their declaration.",
+    ),
+    Metric(
+        name="ownernode_drift_age_seconds",
+        kind=Kind.GAUGE,
+        help="Time since the longest-drifted VM was last seen as declared; 0 without drift.",
+    ),
+    Metric(
+        name="ownernode_holds",
+        kind=Kind.GAUGE,
+        help="Changes that are due and do not start now, by reason.",
+        labels=(Label(name="reason", values=HoldReason),),
+    ),
+    Metric(
+        name="ownernode_actions_in_flight",
+        kind=Kind.GAUGE,
+        help="Actions of this controller whose end has not been seen yet.",
+        labels=(_KIND,),
+    ),
+    Metric(
+        name="ownernode_actions_unknown",
+        kind=Kind.GAUGE,
+        help="Open actions of which it is not known whether the command arrived.",
+    ),
+    Metric(
+        name="ownernode_moves_planned",
+        kind=Kind.GAUGE,
+        help="Live migrations in the plan of the last cycle.",
+    ),
+    Metric(
+        name="ownernode_plan_lower_bound_moves",
+        kind=Kind.GAUGE,
+        help="Fewest live migrations that any plan for the same state would need.",
+    ),
+    Metric(
+        name="ownernode_plan_seconds",
+        kind=Kind.GAUGE,
+        help="Estimated time until the plan of the last cycle is carried out.",
+    ),
+    Metric(
+        name="ownernode_node_up",
+        kind=Kind.GAUGE,
+        help="1 while the node is Up in the cluster and answered in the last cycle.",
+        labels=(_NODE,),
+    ),
+    Metric(
+        name="ownernode_node_observation_timestamp_seconds",
+        kind=Kind.GAUGE,
+        help="When the node's own answer was last read.",
+        labels=(_NODE,),
+    ),
+    Metric(
+        name="ownernode_node_memory_available_bytes",
+        kind=Kind.GAUGE,
+        help="Memory that the node measured as available.",
+        labels=(_NODE,),
+    ),
+    Metric(
+        name="ownernode_observation_complete",
+        kind=Kind.GAUGE,
+        help="1 when every node that should have answered did in the last cycle.",
+    ),
+    Metric(
+        name="ownernode_last_successful_cycle_timestamp_seconds",
+        kind=Kind.GAUGE,
+        help="When the last cycle with a complete observation and an accepted plan ended.",
+    ),
+    Metric(
+        name="ownernode_spec_revision_info",
+        kind=Kind.GAUGE,
+        help="1 for the revision of the specs in force.",
+        labels=(_SOURCE, Label(name="revision")),
+    ),
+    Metric(
+        name="ownernode_spec_findings",
+        kind=Kind.GAUGE,
+        help="Faults in the specs as they are now.",
+        labels=(_SOURCE,),
+    ),
+    Metric(
+        name="ownernode_spec_last_applied_timestamp_seconds",
+        kind=Kind.GAUGE,
+        help="When the revision in force was first acted by.",
+        labels=(_SOURCE,),
+    ),
+    Metric(
+        name="ownernode_mode_info",
+        kind=Kind.GAUGE,
+        help="1 for the mode in force.",
+        labels=(Label(name="mode", values=Mode),),
+    ),
+    Metric(
+        name="ownernode_build_info",
+        kind=Kind.GAUGE,
+        help="1 for the version that is running.",
+        labels=(Label(name="version"),),
+    ),
+)
+_COUNTERS = (
+    Metric(
+        name="ownernode_actions_total",
+        kind=Kind.COUNTER,
+        help="Actions by kind and by what was known right after the command.",
+        labels=(_KIND, Label(name="result", values=OutcomeResult)),
+    ),
+    Metric(
+        name="ownernode_foreign_moves_total",
+        kind=Kind.COUNTER,
+        help="Changes of owner node that this controller did not order.",
+    ),
+)
+_HISTOGRAMS = (
+    Metric(
+        name="ownernode_cycle_seconds",
+        kind=Kind.HISTOGRAM,
+        help="Time that the parts of a cycle took.",
+        labels=(Label(name="phase", values=CyclePhase),),
+        buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    ),
+    Metric(
+        name="ownernode_loop_lag_seconds",
+        kind=Kind.HISTOGRAM,
+        help="How late the event loop of the process woke up; the same for all its clusters.",
+        buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+    ),
+)
+METRICS = (*_GAUGES, *_COUNTERS, *_HISTOGRAMS)

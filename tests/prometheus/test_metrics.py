@@ -1,0 +1,133 @@
+"""What a Prometheus user relies on: names, closed sets of labels, zeros, promtool's approval."""
+
+import asyncio
+import os
+import subprocess
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from controller.adapters.prometheus.metrics import Metrics
+from controller.adapters.prometheus.table import METRICS, CyclePhase
+from controller.model.plan import HoldReason, Verdict
+from controller.model.report import ClusterReport, OutcomeResult
+from tests.support import reports
+
+ROOT = Path(__file__).parents[2]
+
+
+def page_after(*shown: ClusterReport) -> str:
+    """The page that is scraped once these reports were shown."""
+    metrics = Metrics(version="0.1.0", sources=lambda cluster: f"/specs/{cluster}")
+
+    async def show() -> bytes:
+        for report in shown:
+            await metrics.show(report)
+        metrics.time_phase("demo", CyclePhase.OBSERVE, 0.2)
+        metrics.note_loop_lag(0.002)
+        return await metrics.render()
+
+    return asyncio.run(show()).decode()
+
+
+def values(page: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample of a page."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def value(page: str, name: str, **labels: str) -> float:
+    """One sample of the cluster demo."""
+    return values(page)[(name, frozenset({"cluster": "demo", **labels}.items()))]
+
+
+def test_the_report_stands_in_the_metrics() -> None:
+    """A dashboard shows what status, page and log show: they render the same report."""
+    page = page_after(reports.report())
+    assert value(page, "ownernode_vms", verdict="Moving") == 1
+    assert value(page, "ownernode_vms", verdict="Unregistered") == 1
+    assert value(page, "ownernode_drifted_vms") == 2
+    assert value(page, "ownernode_holds", reason="ForeignMove") == 1
+    assert value(page, "ownernode_actions_total", kind="Move", result="Submitted") == 1
+    assert value(page, "ownernode_actions_in_flight", kind="Move") == 1
+    assert value(page, "ownernode_foreign_moves_total") == 1
+    assert value(page, "ownernode_node_up", node="N1") == 1
+    assert value(page, "ownernode_node_up", node="N3") == 0
+    assert value(page, "ownernode_observation_complete") == 0
+    assert value(page, "ownernode_last_successful_cycle_timestamp_seconds") == 0
+    revision = {"source": "/specs/demo", "revision": "rev-1"}
+    assert value(page, "ownernode_spec_revision_info", **revision) == 1
+    assert value(page, "ownernode_mode_info", mode="Enforce") == 1
+    assert value(page, "ownernode_mode_info", mode="Observe") == 0
+
+
+def test_closed_sets_stand_at_zero_from_the_start() -> None:
+    """An alert on a reason that never occurred has a series to look at."""
+    page = page_after(reports.report())
+    assert value(page, "ownernode_vms", verdict=Verdict.IMPOSSIBLE) == 0
+    assert value(page, "ownernode_holds", reason=HoldReason.NO_HOP) == 0
+    assert value(page, "ownernode_actions_total", kind="Create", result=OutcomeResult.UNKNOWN) == 0
+
+
+def test_a_move_by_others_is_counted_once() -> None:
+    """It stays in the reports while it is respected, which is not a second move."""
+    first = reports.report()
+    again = replace(first, cycle=8, outcomes=(), foreign=first.foreign)
+    assert value(page_after(first, again), "ownernode_foreign_moves_total") == 1
+
+
+def test_drift_ages_until_it_is_seen_gone() -> None:
+    """The oldest drift counts, from the first report that showed it."""
+    first = reports.report()
+    later = replace(
+        first,
+        observed_at=first.observed_at + timedelta(seconds=60),
+        completed_at=first.observed_at + timedelta(seconds=61),
+    )
+    settled = replace(later, vms=tuple(replace(v, verdict=Verdict.SETTLED) for v in later.vms))
+    assert value(page_after(first, later), "ownernode_drift_age_seconds") == 61
+    assert value(page_after(first, later, settled), "ownernode_drift_age_seconds") == 0
+
+
+def test_every_declared_metric_is_there_and_no_other() -> None:
+    """The table is the whole truth: nothing is exported past it, nothing in it stays empty."""
+    complete = replace(reports.report(), observation_complete=True)
+    names = {family.name for family in text_string_to_metric_families(page_after(complete))}
+    assert names == {metric.name.removesuffix("_total") for metric in METRICS}
+
+
+def test_every_series_names_its_cluster_and_no_vm() -> None:
+    """Labels stay bounded however many VMs there are."""
+    for _, labels in values(page_after(reports.report())):
+        assert dict(labels)["cluster"] == "demo"
+        assert not {"SQL01", "WEB01"} & set(dict(labels).values())
+
+
+def test_a_node_that_left_leaves_no_series() -> None:
+    """A dead gauge would go on saying that the node is up."""
+    first = reports.report()
+    assert 'node="N3"' not in page_after(first, replace(first, nodes=first.nodes[:2]))
+
+
+def test_promtool_finds_nothing_to_say() -> None:
+    """`promtool check metrics` knows the conventions better than we do."""
+    found = subprocess.run([ROOT / ".ci/promtool"], capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        if os.environ.get("CI") == "true":
+            pytest.fail(found.stderr)
+        pytest.skip(found.stderr.strip())
+    print(found.stderr)
+    checked = subprocess.run(
+        [found.stdout.strip(), "check", "metrics"],
+        input=page_after(reports.report()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
