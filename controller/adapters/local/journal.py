@@ -1,0 +1,234 @@
+"""The journal: what a restart must not forget, in one SQLite file.
+
+SQLite in WAL mode with synchronous=FULL, because a commit that has returned is on the disk, a torn
+write is detected and rolled back at the next start, and readers (`ownernode history`, sqlite3) need
+no code of ours. An append-only file of our own would have to earn all three. A commit costs one
+fsync, some 0.4 ms, and there is one for each command and for each cycle in which something changed.
+
+Every entry is (cluster, kind, key) -> JSON, with a checksum, since SQLite has none of its own. What
+history no longer needs is marked `gone` and kept
+for people to read, up to a bound.
+"""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from controller.errors import JournalBroken
+from controller.model.history import ForeignMove, History, Intent, OwnMove, Sighting
+from controller.model.report import Outcome
+
+SCHEMA_VERSION = 1
+# Some 25 MB; enough for a year of a busy cluster.
+GONE_ENTRIES_MAX = 50_000
+
+_SCHEMA = """
+CREATE TABLE entries (
+    number INTEGER PRIMARY KEY,
+    cluster TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    answer TEXT,
+    gone INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (cluster, kind, key)
+) STRICT
+"""
+_UPSERT = """
+INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (cluster, kind, key)
+DO UPDATE SET body = excluded.body, checksum = excluded.checksum, gone = 0
+"""
+_INSERT = "INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)"
+_ANSWER = "UPDATE entries SET answer = ? WHERE cluster = ? AND kind = 'intent' AND key = ?"
+_GONE = "UPDATE entries SET gone = 1 WHERE cluster = ? AND kind = ? AND key = ?"
+_PURGE = """
+DELETE FROM entries WHERE gone = 1 AND number <= (
+    SELECT number FROM entries WHERE gone = 1 ORDER BY number DESC LIMIT 1 OFFSET ?)
+"""
+_LOAD = """
+SELECT kind, key, body, checksum FROM entries WHERE cluster = ? AND gone = 0 ORDER BY number
+"""
+
+_INTENT = TypeAdapter(Intent)
+_SIGHTING = TypeAdapter(Sighting)
+_FOREIGN = TypeAdapter(ForeignMove)
+_MOVE = TypeAdapter(OwnMove)
+
+# They change with every look at a migration, and to begin them anew after a restart only makes us
+# wait longer before an intent is called not done.
+_VOLATILE = {"first_quiet_at", "last_active_at"}
+
+_TRUST = ("trust", "")
+
+Entries = dict[tuple[str, str], str]
+"""(kind, key) -> body, as it stands on the disk."""
+
+
+class SqliteJournal:
+    """Memory that survives `kill -9`; one process at a time (see `StateLock`)."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is opened yet: `load` finds out whether the file can be used."""
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._written: dict[str, Entries] = {}
+
+    def load(self, cluster: str) -> History:
+        """Rebuild the history of a cluster; trusted if we have acted on it by this journal before.
+
+        A file that is damaged, that a newer version wrote, or that cannot be written to raises
+        JournalBroken and is left as it is, for a person to look at.
+        """
+        with self._writing("read") as connection:
+            rows = connection.execute(_LOAD, (cluster,)).fetchall()
+            for kind, key, body, checksum in rows:
+                if checksum != _row(cluster, kind, key, body)[-1]:
+                    raise JournalBroken(f"{self._path} is damaged: entry {kind} {key}")
+            entries: Entries = {(kind, key): body for kind, key, body, _ in rows}
+            try:
+                history = _history(cluster, entries)
+            except ValidationError as error:
+                raise JournalBroken(f"{self._path}: an entry cannot be read: {error}") from error
+        self._written[cluster] = entries
+        return history
+
+    def open_intent(self, cluster: str, intent: Intent) -> None:
+        """Make the intent durable; an id that exists already is refused."""
+        body = _text(_INTENT, intent, _VOLATILE)
+        with self._writing("write an intent to") as connection:
+            connection.execute(_INSERT, _row(cluster, "intent", intent.id, body))
+            # Before the first intent an empty journal cannot be told from a lost one.
+            connection.execute(_UPSERT, _row(cluster, *_TRUST, "{}"))
+        written = self._written.setdefault(cluster, {})
+        written["intent", intent.id] = body
+        written[_TRUST] = "{}"
+
+    def keep(self, cluster: str, history: History, outcomes: Sequence[Outcome]) -> None:
+        """Write what differs from what is on the disk; nothing, when nothing does."""
+        written = self._written.setdefault(cluster, {})
+        entries = _entries(history, written)
+        changed = [(at, body) for at, body in entries.items() if written.get(at) != body]
+        gone = [at for at in written if at not in entries]
+        if not (changed or gone or outcomes):
+            return
+        with self._writing("write to") as connection:
+            connection.executemany(_UPSERT, [_row(cluster, *at, body) for at, body in changed])
+            connection.executemany(_GONE, [(cluster, *at) for at in gone])
+            connection.executemany(_ANSWER, [_answer(cluster, outcome) for outcome in outcomes])
+        self._written[cluster] = entries
+
+    def close(self) -> None:
+        """Let go of the file; everything in it is durable already."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _writing(self, verb: str) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk when the block has ended."""
+        try:
+            if self._connection is None:
+                self._connection = _open(self._path)
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise JournalBroken(f"could not {verb} {self._path}: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the file, prove it whole and writable, and make its table if it is new."""
+    # One caller at a time, though not always on the thread that opened it.
+    connection = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
+    try:
+        (report,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if report != "ok":
+            raise JournalBroken(f"{path} is damaged: {report}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise JournalBroken(f"{path} was written by a newer ownernode (version {version})")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        if version == 0:
+            connection.execute(_SCHEMA)
+        connection.execute(_PURGE, (GONE_ENTRIES_MAX,))
+        # Writes the file's header each time: a disk that takes no writes is found here, not later.
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _entries(history: History, written: Entries) -> Entries:
+    """What of a history is durable. Counters of cycles are not: a restart counts anew."""
+    entries: Entries = {}
+    if _TRUST in written:
+        entries[_TRUST] = written[_TRUST]
+    for key, vm_id in history.bound.items():
+        entries["binding", key] = vm_id
+    for intent in history.intents:
+        entries["intent", intent.id] = _text(_INTENT, intent, _VOLATILE)
+    for sighting in history.sightings.values():
+        at = ("sighting", f"{sighting.vm_id} {sighting.owner}")
+        # The first sighting of a stay: else each cycle would write each VM.
+        entries[at] = written.get(at) or _text(_SIGHTING, sighting)
+    for foreign in history.foreign:
+        entries["foreign", f"{foreign.vm_id} {foreign.seen_at}"] = _text(_FOREIGN, foreign)
+    for move in history.moves:
+        entries["move", f"{move.vm_id} {move.started_at}"] = _text(_MOVE, move)
+    return entries
+
+
+def _history(cluster: str, entries: Mapping[tuple[str, str], str]) -> History:
+    """The history that the entries tell. Raises ValidationError."""
+
+    def of(kind: str) -> list[tuple[str, str]]:
+        return [(key, body) for (at, key), body in entries.items() if at == kind]
+
+    sightings = [_SIGHTING.validate_json(body) for _, body in of("sighting")]
+    return History(
+        cluster=cluster,
+        bound=MappingProxyType(dict(of("binding"))),
+        intents=tuple(_INTENT.validate_json(body) for _, body in of("intent")),
+        sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),
+        foreign=tuple(_FOREIGN.validate_json(body) for _, body in of("foreign")),
+        moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
+        trusted=_TRUST in entries,
+    )
+
+
+def _row(cluster: str, kind: str, key: str, body: str) -> tuple[str, str, str, str, int]:
+    checksum = zlib.crc32("\0".join((cluster, kind, key, body)).encode())
+    return cluster, kind, key, body, checksum
+
+
+def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = None) -> str:
+    return adapter.dump_json(entry, exclude=exclude).decode()
+
+
+def _answer(cluster: str, outcome: Outcome) -> tuple[str, str, str]:
+    said = {
+        "result": outcome.result.value,
+        "condition": outcome.condition,
+        "found": outcome.found,
+        "detail": outcome.detail,
+    }
+    return json.dumps(said), cluster, outcome.intent_id

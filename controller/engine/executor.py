@@ -1,0 +1,121 @@
+"""Gives the actions that may start now to the cluster, each behind a durable intent.
+
+It makes no choices: what it is handed has been planned and audited. It submits and returns; the
+effect of an action comes back only as a later observation.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.engine.memory import Memory
+from controller.errors import JournalBroken
+from controller.model.desired import DesiredState
+from controller.model.history import Intent
+from controller.model.observed import ObservedState
+from controller.model.plan import Action, Plan
+from controller.model.report import Outcome, OutcomeResult
+from controller.ports import Actuator, Clock
+
+# Intent ids are derived, not drawn: a run that is repeated repeats its ids.
+INTENTS = uuid.UUID("6f1c4f0e-64b5-4a5b-9c9e-2f0d3a3f7f6b")
+
+
+class Executor:
+    """The one place from which commands leave for a cluster."""
+
+    def __init__(self, *, actuator: Actuator, memory: Memory, clock: Clock) -> None:
+        self._actuator = actuator
+        self._memory = memory
+        self._clock = clock
+        self._waves: list[asyncio.Task[tuple[Outcome, ...]]] = []
+        self._stopping = False
+
+    async def run(
+        self, plan: Plan, desired: DesiredState, observed: ObservedState
+    ) -> tuple[Outcome, ...]:
+        """Submit every action of the plan that may start now, all at once.
+
+        The caller only watches: when it is cancelled, the submissions go on and write their own
+        outcomes (cancelling an await that has just got its result would lose that result).
+        """
+        actions = plan.ready()
+        if not actions:
+            return ()
+        wave = asyncio.create_task(
+            self._wave(actions, plan, desired, observed), name=f"wave {plan.cluster}"
+        )
+        self._waves.append(wave)
+        wave.add_done_callback(self._waves.remove)
+        return await asyncio.shield(wave)
+
+    async def close(self) -> None:
+        """Send nothing more, and wait for the outcomes of what was sent."""
+        self._stopping = True
+        await asyncio.gather(*self._waves, return_exceptions=True)
+
+    async def _wave(
+        self,
+        actions: Sequence[Action],
+        plan: Plan,
+        desired: DesiredState,
+        observed: ObservedState,
+    ) -> tuple[Outcome, ...]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    self._give(action, plan, desired, observed),
+                    name=f"{action.kind} {action.vm} in {plan.cluster}",
+                )
+                for action in actions
+            ]
+        return tuple(task.result() for task in tasks)
+
+    async def _give(
+        self, action: Action, plan: Plan, desired: DesiredState, observed: ObservedState
+    ) -> Outcome:
+        intent = _intent(action, plan, self._clock.now())
+        try:
+            await self._memory.open(plan.cluster, intent)
+        except JournalBroken as error:
+            return _not_sent(action, intent, f"its intent could not be made durable: {error}")
+        # Asked again here, because planning and writing took time too.
+        reason = self._unsendable(desired, observed, self._clock.now())
+        if reason is None:
+            outcome = await self._actuator.submit(action, intent.id)
+        else:
+            outcome = _not_sent(action, intent, reason)
+        await self._memory.record(plan.cluster, outcome, self._clock.now())
+        return outcome
+
+    def _unsendable(
+        self, desired: DesiredState, observed: ObservedState, now: datetime
+    ) -> str | None:
+        if self._stopping:
+            return "the controller is stopping"
+        # A negative age is a clock that was set back: then nothing has a known age.
+        age = (now - observed.started_at).total_seconds()
+        if not 0 <= age <= desired.policy.evidence_age_max_seconds:
+            return f"what it rests on is {age:.0f} s old"
+        return None
+
+
+def _not_sent(action: Action, intent: Intent, reason: str) -> Outcome:
+    return Outcome(intent_id=intent.id, action=action, result=OutcomeResult.NOT_SENT, detail=reason)
+
+
+def _intent(action: Action, plan: Plan, now: datetime) -> Intent:
+    name = f"{plan.cluster} {plan.digest} {action.id} {now.isoformat()}"
+    return Intent(
+        id=str(uuid.uuid5(INTENTS, name)),
+        kind=action.kind.value,
+        key=action.key,
+        vm=action.vm,
+        vm_id=action.vm_id,
+        source=action.source,
+        target=action.target,
+        hop=action.is_hop,
+        revision=plan.revision,
+        opened_at=now,
+    )

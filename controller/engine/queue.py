@@ -1,0 +1,62 @@
+"""The turn of one cluster: its cycles, strictly one after another, while the process lives.
+
+Here is the one broad `except Exception`: a programming error ends the cycle of its cluster, is
+logged with all there is to know, and is tried again later and later; other clusters never notice.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+log = logging.getLogger(__name__)
+
+# An error that comes back each cycle should fill neither the log nor the nodes' time.
+BACK_OFF_FIRST_SECONDS = 5.0
+BACK_OFF_MAX_SECONDS = 300.0
+
+
+class Turn:
+    """Calls `cycle` for ever; `cycle` returns the seconds until it wants to be called again."""
+
+    def __init__(self, cluster: str, cycle: Callable[[], Awaitable[float]]) -> None:
+        self._cluster = cluster
+        self._cycle = cycle
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Let the next cycle begin at once; during a cycle, right after it."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let the cycle that runs be the last."""
+        self._stopping = True
+        self._wake.set()
+
+    async def serve(self) -> None:
+        """Run cycles until stopped."""
+        failures = 0
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                pause_seconds = await self._cycle()
+                failures = 0
+            except Exception:
+                pause_seconds = back_off_seconds(failures)
+                failures += 1
+                log.exception(
+                    "A cycle ended in a programming error; please report it",
+                    extra={"cluster": self._cluster, "retry_seconds": pause_seconds},
+                )
+            await self._pause(pause_seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+
+def back_off_seconds(failures_before: int) -> float:
+    """How long to wait after another failure: doubled each time, up to a bound."""
+    return min(BACK_OFF_FIRST_SECONDS * 2.0 ** min(failures_before, 16), BACK_OFF_MAX_SECONDS)

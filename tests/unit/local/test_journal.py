@@ -1,0 +1,225 @@
+"""The journal keeps its word, or says that it can't."""
+
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.local.journal import SCHEMA_VERSION, SqliteJournal
+from controller.errors import JournalBroken
+from controller.model.history import (
+    ForeignMove,
+    History,
+    Intent,
+    IntentState,
+    OwnMove,
+    Sighting,
+)
+
+NOW = datetime(2030, 1, 7, 8, 0, tzinfo=UTC)
+SQL01 = "11111111-0000-0000-0000-000000000001"
+
+
+def intent(number: int = 1) -> Intent:
+    return Intent(
+        id=f"99999999-0000-0000-0000-{number:012}",
+        kind="Move",
+        key="name:sql01",
+        vm="SQL01",
+        vm_id=SQL01,
+        source="N2",
+        target="N1",
+        hop=False,
+        revision="r1",
+        opened_at=NOW,
+    )
+
+
+def full_history() -> History:
+    return History(
+        cluster="demo",
+        bound={"name:sql01": SQL01},
+        intents=(intent(), replace(intent(2), state=IntentState.DONE, closed_at=NOW)),
+        sightings={SQL01: Sighting(vm_id=SQL01, owner="N2", at=NOW)},
+        foreign=(ForeignMove(vm_id=SQL01, source="N1", target="N2", seen_at=NOW),),
+        moves=(
+            OwnMove(
+                vm_id=SQL01,
+                source="N3",
+                target="N1",
+                started_at=NOW,
+                seen_at=NOW + timedelta(seconds=9),
+                hop=False,
+                revision="r1",
+            ),
+        ),
+        trusted=True,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def killed(journal: SqliteJournal) -> None:
+    """What a kill leaves: the file as it is, the process gone."""
+    journal.close()
+
+
+def test_history_comes_back_whole_after_a_kill(path: Path) -> None:
+    """Everything that decisions rest on is there for the next process."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    journal.keep("demo", full_history(), ())
+    killed(journal)
+    assert SqliteJournal(path).load("demo") == full_history()
+
+
+def test_an_intent_is_on_the_disk_when_open_intent_returns(path: Path) -> None:
+    """Another reader of the file sees the intent before the command can leave."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    assert SqliteJournal(path).load("demo").open_intents == (intent(),)
+
+
+def test_an_empty_journal_is_not_trusted_until_we_acted_by_it(path: Path) -> None:
+    """A lost journal restarted twice is still a lost journal."""
+    journal = SqliteJournal(path)
+    assert not journal.load("demo").trusted
+    journal.keep("demo", replace(full_history(), intents=(), trusted=False), ())
+    killed(journal)
+    journal = SqliteJournal(path)
+    assert not journal.load("demo").trusted
+    journal.open_intent("demo", intent())
+    killed(journal)
+    assert SqliteJournal(path).load("demo").trusted
+
+
+def test_clusters_do_not_share_histories(path: Path) -> None:
+    """One file serves all clusters; what is known of one says nothing of another."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    other = journal.load("other")
+    assert other == History(cluster="other")
+
+
+def test_nothing_is_written_in_a_cycle_where_nothing_changed(path: Path) -> None:
+    """A quiet cluster costs no disk writes: only times of sightings moved on."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.keep("demo", full_history(), ())
+    before = commits(path)
+    later = Sighting(vm_id=SQL01, owner="N2", at=NOW + timedelta(hours=1))
+    watched = replace(intent(), first_quiet_at=NOW, last_active_at=NOW)
+    journal.keep(
+        "demo",
+        replace(
+            full_history(),
+            sightings={SQL01: later},
+            intents=(watched, full_history().intents[1]),
+            complete_cycles=99,
+        ),
+        (),
+    )
+    assert commits(path) == before
+
+
+def test_what_history_forgot_stays_readable_and_is_not_loaded(path: Path) -> None:
+    """Old intents are evidence for people after decisions have no use for them."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.keep("demo", full_history(), ())
+    journal.keep("demo", replace(full_history(), intents=()), ())
+    killed(journal)
+    assert SqliteJournal(path).load("demo").intents == ()
+    with closing(sqlite3.connect(path)) as reader:
+        rows = reader.execute("SELECT gone FROM entries WHERE kind = 'intent'").fetchall()
+    assert rows == [(1,), (1,)]
+
+
+def test_an_intent_id_is_used_once(path: Path) -> None:
+    """Two commands under one id could not be told apart afterwards."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    with pytest.raises(JournalBroken):
+        journal.open_intent("demo", intent())
+
+
+@pytest.mark.parametrize("where", [b"SQLite format", b"CREATE TABLE", b'"vm":"SQL01"'])
+def test_a_damaged_file_is_refused_and_left_alone(path: Path, where: bytes) -> None:
+    """A journal that may lie is worse than none: no history is made up from it."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    for number in range(200):
+        journal.open_intent("demo", intent(number))
+    killed(journal)
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(where) + 6] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(JournalBroken):
+        SqliteJournal(path).load("demo")
+    assert path.read_bytes() == damaged
+
+
+def test_an_edited_entry_is_refused(path: Path) -> None:
+    """Valid SQLite whose words are not the ones that we wrote."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    killed(journal)
+    with closing(sqlite3.connect(path)) as editor, editor:
+        editor.execute("UPDATE entries SET body = '{}' WHERE kind = 'intent'")
+    with pytest.raises(JournalBroken, match="damaged: entry intent"):
+        SqliteJournal(path).load("demo")
+
+
+def test_a_newer_versions_journal_is_refused(path: Path) -> None:
+    """After a downgrade: entries whose meaning we don't know are not acted by."""
+    SqliteJournal(path).load("demo")
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(JournalBroken, match="newer ownernode"):
+        SqliteJournal(path).load("demo")
+
+
+def test_a_place_that_takes_no_writes_is_found_at_the_start(tmp_path: Path) -> None:
+    """Not at the first command, when a plan is already half carried out."""
+    with pytest.raises(JournalBroken):
+        SqliteJournal(tmp_path / "not-there" / "journal.sqlite").load("demo")
+
+
+def test_a_full_disk_breaks_the_word_and_keeps_what_was_durable(path: Path) -> None:
+    """The intent that did not fit raises; those before it are still there."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent(1))
+    with disk_full_after(commits(path) + 100), pytest.raises(JournalBroken):
+        journal.open_intent("demo", intent(2))
+    killed(journal)
+    assert SqliteJournal(path).load("demo").intents == (intent(1),)
+
+
+def commits(path: Path) -> int:
+    """Grows with each commit: the size of the write-ahead log, which nobody truncates here."""
+    return path.with_name(path.name + "-wal").stat().st_size
+
+
+@contextmanager
+def disk_full_after(size_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond the size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
