@@ -6,8 +6,8 @@ same connection carry no Authorization header, and on another one they are stran
 """
 
 import base64
-import binascii
 import os
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +22,13 @@ from controller.simulator.winrm_server.http import Request, Response
 
 MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 """The Authorization header of a client that authenticates by its certificate."""
+
+NO_BINDING = b"\x0a\x00\x10\x00" + bytes(16)
+"""The pair MsvAvChannelBindings with a hash of zeros ([MS-NLMP] 2.2.2.1): what clients send that
+know of bindings and have none. pyspnego lets it pass; CbtHardeningLevel Strict does not."""
+
+UNREADABLE = (SpnegoError, ValueError, LookupError, struct.error)
+"""What pyspnego raises for a token that is refused, or that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +140,12 @@ class Logon:
             self.context = None
         try:
             token = base64.b64decode(value, validate=True)
+            if self._bindings and NO_BINDING in token:
+                raise ValueError("the client declares that its log-on is bound to no channel")
             with self._accounts.readable_by_ntlm():
                 self.context = self.context or self._new_context(token)
                 answer = self.context.step(token)
-        except (SpnegoError, binascii.Error, ValueError):
+        except UNREADABLE:
             self.context = None
             return None
         if self.context.complete:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,10 @@ PeerCertificate = dict[str, tuple[tuple[tuple[str, str], ...], ...]]
 
 PORT_TRIES_MAX = 20
 """A port that is free on the first address is nearly always free on the others too."""
+
+
+TLS_FAREWELL_SECONDS = 0.1
+"""A blocking client answers the end of TLS only when it next looks at its socket: don't wait."""
 
 
 class ConnectionCut(Exception):
@@ -90,13 +94,22 @@ class NodeServer:
         """How many shells are open."""
         return len(self._operations.shells)
 
+    @property
+    def connections(self) -> Collection[asyncio.Task[None]]:
+        """A task for each connection, which ends with it."""
+        return self._connections.keys()
+
     async def start(self) -> None:
         """Accept connections; a node that comes back knows no shell of before."""
         tls = None
         if self._certificate:
             tls = self._certificate.server_context(client_ca_file=self._security.ca_file)
         self._server = await asyncio.start_server(
-            self._accept, sock=self._listener, ssl=tls, limit=HEAD_BYTES_MAX
+            self._accept,
+            sock=self._listener,
+            ssl=tls,
+            ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if tls else None,
+            limit=HEAD_BYTES_MAX,
         )
 
     async def stop(self) -> None:
@@ -199,7 +212,7 @@ class NodeServer:
             return Response(status=400, close=True)
         elif not (self._certificate or self._settings.allow_unencrypted):
             return Response(status=500, close=True)
-        assert logon.user is not None, "nobody gets here who has not logged on"
+        assert logon.user is not None, "who has not logged on was denied above"
         status, answer = await self._exchange(clear, request, logon.user, peer)
         if protocol and logon.context:
             content_type, body = seal(answer, logon.context, protocol)
@@ -207,14 +220,15 @@ class NodeServer:
         return Response(status=status, body=answer)
 
     def _log_on(self, request: Request, logon: Logon) -> Response | None:
-        tried = "authorization" in request.headers
-        if tried and self.faults.refuse_logons:
-            self.counts["LogOnRefused"] += 1
-            return refusal(basic=self._settings.basic)
         denied = logon.authenticate(request, basic=self._settings.basic)
-        if tried and denied is None:
+        if "authorization" not in request.headers:
+            return denied
+        if denied is None and self.faults.refuse_logons:
+            logon.user = None
+            denied = refusal(basic=self._settings.basic)
+        if denied is None:
             self.counts["LogOn"] += 1
-        elif tried and denied and denied.close:
+        elif denied.close:
             self.counts["LogOnRefused"] += 1
         return denied
 
