@@ -1,0 +1,225 @@
+"""A directory of YAML files as the source of placements.
+
+What is in force: each document that is right now; for one that is bad now, its own last good
+version, also after a restart; and nothing for one that is gone, which never acts on a VM.
+"Gone" is believed only of a file that could be read as a whole.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from controller.adapters.specs import folder
+from controller.adapters.specs.documents import (
+    PLACEMENT_KINDS,
+    Identity,
+    Reading,
+    read_documents,
+)
+from controller.adapters.specs.last_good import Kept, LastGood
+from controller.adapters.specs.yaml_text import Segment
+from controller.model.document import Document
+from controller.model.findings import Finding
+from controller.ports import SpecReading
+
+_LISTED_MAX = 5
+"""Names in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Good:
+    """A document in force, and the text that it was read from."""
+
+    document: Document
+    text: bytes
+
+
+class DirectorySource:
+    """Reads the YAML files below `root`; remembers last good versions under `state`.
+
+    Call `read` as often as you like, once a second for a watch: while no file changes it costs one
+    stat of each. Watching by kernel events goes blind on links, swaps and network shares.
+    """
+
+    def __init__(self, root: Path, state: Path) -> None:
+        self._root = root
+        self._store = LastGood(state)
+        self._good: Mapping[Identity, Good] | None = None
+        self._lost: tuple[Finding, ...] = ()
+        self._seen: folder.Look | None = None
+        self._reading: SpecReading | None = None
+        # One thread, so that readings never overlap, and never one of the event loop's few.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="specs")
+
+    async def read(self) -> SpecReading:
+        """Give what is in force now; every fault of the files is a finding."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.read_now)
+
+    def read_now(self) -> SpecReading:
+        """The same, in the calling thread."""
+        if self._good is None:
+            self._good, self._lost = _recall(self._store)
+        if self._reading is not None and self._seen == folder.look(self._root):
+            return self._reading
+        contents = folder.read(self._root)
+        if contents is None:
+            return self._reading or _reading(
+                self._good,
+                (),
+                (_about(folder.ROOT, "keeps changing while it is read"), *self._lost),
+            )
+        known = {good.document.digest: good.document for good in self._good.values()}
+        reading = read_documents(contents.files, allowed=PLACEMENT_KINDS, known=known)
+        good, twice, findings = settle(self._good, reading, contents)
+        findings = (*contents.findings, *reading.findings, *findings, *self._lost)
+        findings += self._remember(good)
+        self._seen = contents.look if contents.look.is_settled() else None
+        self._reading = _reading(good, twice, findings)
+        return self._reading
+
+    def _remember(self, good: Mapping[Identity, Good]) -> tuple[Finding, ...]:
+        """Keep the good versions in memory, and on disk if they changed."""
+        changed = self._good is None or _kept(good) != _kept(self._good)
+        self._good = good
+        if not changed:
+            return ()
+        try:
+            self._store.keep(_kept(good))
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            message = f"last good versions can't be kept over a restart: {why}"
+            return (_about(folder.ROOT, message),)
+        return ()
+
+
+def settle(
+    before: Mapping[Identity, Good], reading: Reading, contents: folder.Contents
+) -> tuple[Mapping[Identity, Good], tuple[Document, ...], tuple[Finding, ...]]:
+    """Decide what is in force: one good version of each document, and those that share a name.
+
+    Documents that share kind and name are all in force, to be frozen by whoever resolves them.
+    """
+    fresh: dict[Identity, list[Good]] = {}
+    findings: list[Finding] = []
+    bad = {refused.identity for refused in reading.refused}
+    for document, segment in zip(reading.documents, reading.segments, strict=True):
+        identity = (document.kind, document.name)
+        if _is_cut_short(document, segment, before.get(identity)):
+            bad.add(identity)
+            findings.append(_cut_short(document))
+        else:
+            fresh.setdefault(identity, []).append(Good(document=document, text=segment.raw))
+    unread = {refused.file for refused in reading.refused if refused.identity is None}
+    unread |= {finding.file for finding in contents.findings}
+    if not contents.files:
+        unread.add(folder.ROOT)
+        findings.append(_about(folder.ROOT, "holds no YAML file; what was in force stays"))
+    held = {
+        identity: good
+        for identity, good in before.items()
+        if identity not in fresh and (identity in bad or _lies_in(good.document.file, unread))
+    }
+    good = held | {identity: found[0] for identity, found in fresh.items() if len(found) == 1}
+    twice = tuple(item.document for found in fresh.values() if len(found) > 1 for item in found)
+    return good, twice, (*findings, *_stays(held.values()))
+
+
+def _is_cut_short(document: Document, segment: Segment, before: Good | None) -> bool:
+    """Whether a file seems to have been cut within this document.
+
+    A cut at the end of a line leaves good YAML with fields missing, and nothing in the text tells.
+    So a last document that is the beginning of its former self, and means less, is not believed
+    unless it ends with YAML's own end marker `...`.
+    """
+    return (
+        before is not None
+        and segment.is_last
+        and before.text.startswith(segment.raw)
+        and before.document.model != document.model
+        and not segment.raw.rstrip().endswith(b"\n...")
+    )
+
+
+def _cut_short(document: Document) -> Finding:
+    return Finding(
+        file=document.file,
+        line=document.line,
+        column=1,
+        path="",
+        message=f"{document.kind} {document.name} is its former version with the end missing, "
+        "as if the file was cut off",
+        expected="the rest, or a line `...` at its end if it was shortened on purpose",
+    )
+
+
+def _stays(held: Iterable[Good]) -> Iterator[Finding]:
+    """One finding a file that says whose last good version is in force."""
+    names: dict[str, list[str]] = {}
+    for good in held:
+        names.setdefault(good.document.file, []).append(good.document.name)
+    for file in sorted(names):
+        listed = ", ".join(sorted(names[file])[:_LISTED_MAX])
+        more = len(names[file]) - _LISTED_MAX
+        rest = f" and {more} more" if more > 0 else ""
+        yield _about(file, f"the last good version stays in force of {listed}{rest}")
+
+
+def _lies_in(file: str, names: Set[str]) -> bool:
+    """Whether the file is one of the names, or below one that is a folder."""
+    return folder.ROOT in names or any(
+        file == name or file.startswith(f"{name}/") for name in names
+    )
+
+
+def _recall(store: LastGood) -> tuple[Mapping[Identity, Good], tuple[Finding, ...]]:
+    """The last good versions of an earlier run, read again by the rules of this one."""
+    kept, lost = store.load()
+    names = {str(index): identity for index, identity in enumerate(kept)}
+    reading = read_documents(
+        {name: kept[identity].text for name, identity in names.items()}, allowed=PLACEMENT_KINDS
+    )
+    good = {
+        names[document.file]: Good(
+            document=replace(
+                document, file=kept[names[document.file]].file, line=kept[names[document.file]].line
+            ),
+            text=segment.raw,
+        )
+        for document, segment in zip(reading.documents, reading.segments, strict=True)
+    }
+    stale = (
+        _about(kept[identity].file, f"the last good version of {identity[1]} is good no longer")
+        for identity in kept
+        if identity not in good
+    )
+    return good, (*lost, *stale)
+
+
+def _kept(good: Mapping[Identity, Good]) -> dict[Identity, Kept]:
+    return {
+        identity: Kept(file=item.document.file, line=item.document.line, text=item.text)
+        for identity, item in good.items()
+    }
+
+
+def _reading(
+    good: Mapping[Identity, Good], twice: Sequence[Document], findings: Sequence[Finding]
+) -> SpecReading:
+    """What is in force, under a revision that changes with it and with nothing else."""
+    documents = sorted(
+        (*(item.document for item in good.values()), *twice),
+        key=lambda d: (d.kind, d.name, d.file, d.line),
+    )
+    lines = "".join(f"{d.kind} {d.name} {d.digest}\n" for d in documents)
+    return SpecReading(
+        revision=f"sha256:{hashlib.sha256(lines.encode()).hexdigest()[:12]}",
+        documents=tuple(documents),
+        findings=tuple(sorted(findings, key=lambda f: (f.file, f.line, f.column, f.path))),
+    )
+
+
+def _about(file: str, message: str) -> Finding:
+    return Finding(file=file, line=0, column=0, path="", message=message)

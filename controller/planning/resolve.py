@@ -1,0 +1,187 @@
+"""The documents in force become the desired state of one cluster: paths whole, policy complete.
+
+Two specs for one VM freeze both and nothing else. A document that is absent asks for nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from controller.model.desired import (
+    Conflict,
+    Connection,
+    DesiredState,
+    DiskTemplate,
+    Enforcement,
+    Failback,
+    MigrationKind,
+    StartPolicy,
+    VMDesired,
+    VMTemplate,
+)
+from controller.model.document import Document
+from controller.model.findings import Finding
+from controller.model.names import fold
+from controller.model.policy import Balancer, Mode, Policy
+from controller.model.spec import FailoverCluster, VirtualMachinePlacement
+from controller.model.spec.cluster import FailoverClusterSpec
+from controller.model.spec.placement import Template
+
+
+def resolve(
+    cluster: Document, placements: Sequence[Document], findings: Sequence[Finding], revision: str
+) -> DesiredState:
+    """Merge the cluster's document and the placements that name it; their order is irrelevant.
+
+    Placements of other clusters are left out. `findings` and `revision` are passed on as they are.
+    """
+    model = cluster.model
+    assert isinstance(model, FailoverCluster)
+    wanted = sorted(
+        (
+            _vm(document, document.model)
+            for document in placements
+            if isinstance(document.model, VirtualMachinePlacement)
+            and document.model.spec.cluster == cluster.name
+        ),
+        key=lambda vm: (vm.key, vm.spec_name, vm.source),
+    )
+    groups = _same(wanted)
+    return DesiredState(
+        cluster=cluster.name,
+        revision=revision,
+        policy=_policy(model.spec),
+        connection=_connection(model.spec),
+        vms=tuple(group[0] for group in groups if len(group) == 1),
+        conflicts=tuple(Conflict(key=g[0].key, vms=g) for g in groups if len(g) > 1),
+        findings=tuple(findings),
+    )
+
+
+def strays(clusters: Iterable[str], placements: Sequence[Document]) -> tuple[Finding, ...]:
+    """A finding for each placement whose cluster is not configured: nothing would ever act on it."""
+    known = sorted(clusters)
+    return tuple(
+        Finding(
+            file=document.file,
+            line=document.line,
+            column=1,
+            path="spec.cluster",
+            message=f"no cluster {document.model.spec.cluster} is configured",
+            expected=" or ".join(known),
+        )
+        for document in placements
+        if isinstance(document.model, VirtualMachinePlacement)
+        and document.model.spec.cluster not in known
+    )
+
+
+def _same(vms: Sequence[VMDesired]) -> tuple[tuple[VMDesired, ...], ...]:
+    """Group the specs that mean one VM or bear one name, in the order of their keys.
+
+    One name for two VMs counts too: which of both somebody meant to replace is not known.
+    """
+    groups: list[list[VMDesired]] = []
+    by_word: dict[str, list[VMDesired]] = {}
+    for vm in vms:
+        mine = [vm]
+        for word in (vm.key, f"spec:{vm.spec_name}"):
+            other = by_word.get(word)
+            if other is not None and other is not mine:
+                other.extend(mine)
+                groups = [group for group in groups if group is not mine]
+                for known, group in by_word.items():
+                    if group is mine:
+                        by_word[known] = other
+                mine = other
+            by_word[word] = mine
+        if not any(group is mine for group in groups):
+            groups.append(mine)
+    return tuple(tuple(group) for group in groups)
+
+
+def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
+    spec = model.spec
+    vm_id = spec.vm.id.lower() if spec.vm.id is not None else None
+    name = spec.vm.name
+    key = f"id:{vm_id}" if vm_id is not None else f"name:{fold(name or '')}"
+    availability = spec.high_availability
+    return VMDesired(
+        key=key,
+        spec_name=document.name,
+        name=name,
+        id=vm_id,
+        source=f"{document.file}:{document.line}",
+        preferred=spec.owners.preferred,
+        possible=spec.owners.possible,
+        enforcement=Enforcement(spec.owners.enforcement),
+        failback=Failback(spec.owners.failback),
+        register=availability.registers,
+        start=StartPolicy(availability.start),
+        migration=MigrationKind(spec.migration.kind),
+        suspended=spec.suspend,
+        template=_template(spec.template, name or "") if spec.template is not None else None,
+    )
+
+
+def _template(template: Template, name: str) -> VMTemplate:
+    dynamic = template.memory.dynamic
+    return VMTemplate(
+        generation=template.generation,
+        memory_startup_bytes=template.memory.startup_bytes,
+        memory_minimum_bytes=dynamic.minimum_bytes if dynamic else None,
+        memory_maximum_bytes=dynamic.maximum_bytes if dynamic else None,
+        processors=template.processors.count,
+        location=template.location,
+        disks=tuple(
+            DiskTemplate(
+                path=_below(disk.path, f"{template.location}\\{name}"),
+                create_bytes=disk.create.size_bytes if disk.create else None,
+            )
+            for disk in template.disks
+        ),
+        secure_boot_template=template.secure_boot.template if template.secure_boot else None,
+        switch=template.network.switch if template.network else None,
+        vlan=template.network.vlan if template.network else None,
+        iso=template.install.iso if template.install else None,
+    )
+
+
+def _below(path: str, folder: str) -> str:
+    """The path itself if it has a drive, else within the folder."""
+    return path if path[1:2] == ":" else f"{folder}\\{path}"
+
+
+def _connection(spec: FailoverClusterSpec) -> Connection:
+    connection = spec.connection
+    return Connection(
+        seeds=connection.nodes,
+        addresses=_read_only({fold(n): address for n, address in connection.addresses.items()}),
+        authentication=connection.authentication,
+        credentials_file=connection.credentials.file,
+        credentials_env=connection.credentials.env,
+        ca_file=connection.tls.ca if connection.tls else None,
+    )
+
+
+def _policy(spec: FailoverClusterSpec) -> Policy:
+    policy = Policy(
+        mode=Mode(spec.mode),
+        balancer=Balancer(spec.balancer),
+        interval_seconds=spec.interval_seconds,
+        moves_per_node_max=spec.migration.per_node,
+        moves_per_cluster_max=spec.migration.per_cluster,
+        foreign_respect_seconds=spec.foreign_moves.respect_seconds,
+        cooldown_seconds=spec.brakes.cooldown_seconds,
+        settle_seconds=spec.timing.settle_seconds,
+    )
+    reserve = spec.capacity.memory_reserve
+    if reserve is None:
+        return policy
+    if reserve.percent is None:
+        return replace(policy, memory_reserve_bytes=reserve.size_bytes)
+    return replace(policy, memory_reserve_share=reserve.percent / 100, memory_reserve_bytes_min=0)
+
+
+def _read_only(mapping: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(mapping))
