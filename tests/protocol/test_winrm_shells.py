@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 import requests
-
 from winrm.exceptions import (
     WinRMOperationTimeoutError,
     WinRMTransportError,
     WSManFaultError,
 )
-from winrm_node import Serve, (
+from winrm_node import (
     OTHER_PASSWORD,
     OTHER_USER,
     PASSWORD,
     USER,
     Programs,
+    Serve,
     Watched,
     flood,
     run,
