@@ -1,0 +1,247 @@
+# Registration and creation, each in a process of its own that the agent starts and watches.
+#
+# Some Hyper-V cmdlets hang in a PowerShell that reads commands from stdin, and creating disks
+# takes long. The process is started just as the agent was; the variable OWNERNODE_JOB tells it
+# what it is. It gets one line of data on stdin and reports with lines `HV1 <intent> job <base64 of JSON>`.
+
+# ---- the agent's side ----
+
+$JobsMax = 256  # finished ones beyond it are forgotten, the oldest first
+$JobStartMilliseconds = 30000
+$Jobs = [ordered]@{}
+
+function Start-NodeJob([string]$Operation, [string]$Intent, $Arguments) {
+    $own = [Diagnostics.Process]::GetCurrentProcess()
+    $start = [Diagnostics.ProcessStartInfo]::new()
+    $start.FileName = $own.MainModule.FileName
+    # Switches and the bootstrap only, as winrshost got them: none needs quotes, none holds data.
+    $switches = @([Environment]::GetCommandLineArgs() | Select-Object -Skip 1)
+    $start.Arguments = [string]::Join(' ', $switches)
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $start.EnvironmentVariables['OWNERNODE_JOB'] = '1'
+    $data = ConvertTo-Payload @{ operation = $Operation; intent = $Intent; arguments = $Arguments }
+    $bytes = [Text.Encoding]::ASCII.GetBytes($AgentLine + [char]10 + $data + [char]10)
+    $process = [Diagnostics.Process]::Start($start)
+    # Bytes, not the text writer, which would put a byte-order mark first.
+    $pipe = $process.StandardInput.BaseStream
+    if (-not $pipe.WriteAsync($bytes, 0, $bytes.Length).Wait($JobStartMilliseconds)) {
+        $process.Kill()
+        throw 'The process of the job does not read its input.'
+    }
+    $process.StandardInput.Close()
+    Limit-Jobs
+    $Jobs[$Intent] = @{
+        operation = $Operation
+        state     = 'Running'
+        step      = $null
+        vmId      = $null
+        error     = $null
+        output    = $process.StandardOutput
+        reading   = $process.StandardOutput.ReadLineAsync()
+        errors    = $process.StandardError.ReadToEndAsync()
+    }
+}
+
+# Makes room for one more.
+function Limit-Jobs {
+    foreach ($intent in @($Jobs.Keys)) {
+        if ($Jobs.Count -lt $JobsMax) { return }
+        if ($Jobs[$intent].state -cne 'Running') { $Jobs.Remove($intent) }
+    }
+}
+
+function Get-JobState([string]$Intent) {
+    if (-not $Jobs.Contains($Intent)) { return $null }
+    Update-Job $Jobs[$Intent]
+    return $Jobs[$Intent].state
+}
+
+function Get-JobEntries {
+    foreach ($intent in @($Jobs.Keys)) {
+        $job = $Jobs[$intent]
+        Update-Job $job
+        [ordered]@{
+            intent    = $intent
+            operation = $job.operation
+            state     = $job.state
+            step      = $job.step
+            vmId      = $job.vmId
+            error     = $job.error
+        }
+    }
+}
+
+# Takes in what the process has said since the last look, without waiting for more.
+function Update-Job($Job) {
+    while ($null -ne $Job.reading -and $Job.reading.IsCompleted) {
+        $line = $Job.reading.Result
+        if ($null -eq $line) {
+            $Job.reading = $null
+            if ($Job.state -ceq 'Running') {
+                $Job.state = 'Failed'
+                $Job.error = Get-Shortened ('JobLost: ' + (Get-JobLastWords $Job))
+            }
+            return
+        }
+        $words = $line.Split(' ')
+        if ($words.Count -eq 4 -and $words[0] -ceq 'HV1' -and $words[2] -ceq 'job') {
+            $report = ConvertFrom-Payload $words[3]
+            foreach ($name in 'state', 'step', 'vmId', 'error') { $Job[$name] = $report.$name }
+        }
+        $Job.reading = $Job.output.ReadLineAsync()
+    }
+}
+
+function Get-JobLastWords($Job) {
+    if ($Job.errors.Wait(1000) -and $Job.errors.Result.Length) { return $Job.errors.Result }
+    return 'the process ended without a result.'
+}
+
+# ---- the job's side ----
+
+# Reads the one line of data, does the work, and reports each step and the end.
+function Invoke-Job {
+    $job = ConvertFrom-Payload ($AgentInput.ReadLine())
+    $status = @{
+        intent = $job.intent
+        state  = 'Running'
+        step   = $null
+        vmId   = $null
+        error  = $null
+    }
+    try {
+        if ($job.operation -ceq 'registerVm') {
+            Invoke-RegisterJob $status $job.arguments
+        } else {
+            Invoke-CreateJob $status $job.arguments
+        }
+        $status['state'] = 'Succeeded'
+    } catch {
+        $entry = ConvertTo-ErrorEntry $_
+        $status['state'] = 'Failed'
+        $status['error'] = Get-Shortened ($entry['kind'] + ': ' + $entry['message'])
+    }
+    Write-JobStatus $status
+}
+
+function Write-JobStatus($Status) {
+    $report = @{
+        state = $Status['state']
+        step  = $Status['step']
+        vmId  = $Status['vmId']
+        error = $Status['error']
+    }
+    Write-Lines ('HV1 {0} job {1}' -f $Status['intent'], (ConvertTo-Payload $report))
+}
+
+function Enter-Step($Status, [string]$Step) {
+    $Status['step'] = $Step
+    Write-JobStatus $Status
+}
+
+# What a pause between the call and this process could have changed is checked again.
+function Confirm-Conditions([string[]]$Names, $Case) {
+    $refusal = Find-Refusal $Names $Case
+    if ($null -ne $refusal) {
+        throw ('Refused: {0}, found {1}' -f $refusal['condition'], $refusal['found'])
+    }
+}
+
+# By id and on the VM's own node: by name the cmdlet would search every node, a second hop.
+function Invoke-RegisterJob($Status, $Arguments) {
+    $Status['vmId'] = $Arguments.vmId
+    Enter-Step $Status 'register'
+    Confirm-Conditions @('vmHere', 'notClustered') @{ vmId = [guid]$Arguments.vmId }
+    $null = Add-ClusterVirtualMachineRole -VMId $Arguments.vmId
+}
+
+# The steps of docs/protocol.md, in its order. Nothing is taken back when one fails.
+function Invoke-CreateJob($Status, $Arguments) {
+    $template = $Arguments.template
+    $mark = 'ownernode:{0}:' -f $Arguments.intent
+
+    Enter-Step $Status 'newVm'
+    Confirm-Conditions 'nameFree' @{ name = $Arguments.name }
+    $vm = New-BareVm $Arguments.name $template
+    $Status['vmId'] = ConvertTo-GuidText $vm.Id
+
+    Enter-Step $Status 'mark'
+    Set-VM -VM $vm -Notes ($mark + 'creating')
+
+    Enter-Step $Status 'memory'
+    Set-BareVmMemory $vm $template
+
+    Enter-Step $Status 'processors'
+    Set-VMProcessor -VM $vm -Count $template.processors
+
+    if (@($template.disks).Count) {
+        Enter-Step $Status 'disks'
+        Add-BareVmDisks $vm $template
+    }
+    if ($null -ne $template.iso) {
+        Enter-Step $Status 'media'
+        Add-BareVmMedia $vm $template
+    }
+    if ($null -ne $template.vlan) {
+        Enter-Step $Status 'network'
+        Set-VMNetworkAdapterVlan -VM $vm -Access -VlanId $template.vlan
+    }
+    if ($template.generation -eq 2 -and $null -ne $template.secureBootTemplate) {
+        Enter-Step $Status 'firmware'
+        Set-VMFirmware -VM $vm -EnableSecureBoot On -SecureBootTemplate $template.secureBootTemplate
+    }
+
+    Enter-Step $Status 'finish'
+    Set-VM -VM $vm -Notes ($mark + 'created')
+}
+
+function New-BareVm([string]$Name, $Template) {
+    $parameters = @{
+        Name               = $Name
+        Path               = $Template.location
+        Generation         = [int16]$Template.generation
+        MemoryStartupBytes = [long]$Template.memoryStartupBytes
+        NoVHD              = $true
+    }
+    # Without the parameter the adapter stays unconnected; an empty name would be an error.
+    if ($null -ne $Template.switch) { $parameters['SwitchName'] = $Template.switch }
+    return New-VM @parameters
+}
+
+function Set-BareVmMemory($Vm, $Template) {
+    $parameters = @{
+        VM                   = $Vm
+        StartupBytes         = [long]$Template.memoryStartupBytes
+        DynamicMemoryEnabled = $false
+    }
+    if ($null -ne $Template.memoryMinimumBytes -and $null -ne $Template.memoryMaximumBytes) {
+        $parameters['DynamicMemoryEnabled'] = $true
+        $parameters['MinimumBytes'] = [long]$Template.memoryMinimumBytes
+        $parameters['MaximumBytes'] = [long]$Template.memoryMaximumBytes
+    }
+    Set-VMMemory @parameters
+}
+
+function Add-BareVmDisks($Vm, $Template) {
+    $controller = $(if ($Template.generation -eq 1) { 'IDE' } else { 'SCSI' })
+    foreach ($disk in @($Template.disks)) {
+        if ($null -ne $disk.createBytes) {
+            $null = New-VHD -Path $disk.path -SizeBytes $disk.createBytes -Dynamic
+        }
+        Add-VMHardDiskDrive -VM $Vm -ControllerType $controller -Path $disk.path
+    }
+}
+
+# Generation 1 is born with a DVD drive, generation 2 without.
+function Add-BareVmMedia($Vm, $Template) {
+    if ($Template.generation -eq 1) {
+        $drive = @(Get-VMDvdDrive -VM $Vm)[0]
+        Set-VMDvdDrive -VMDvdDrive $drive -Path $Template.iso
+        return
+    }
+    Add-VMDvdDrive -VM $Vm -Path $Template.iso
+}

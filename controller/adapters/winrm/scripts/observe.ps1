@@ -1,0 +1,234 @@
+# What one node knows: the operations ping and observe.
+
+function Invoke-Ping {
+    return [ordered]@{
+        node       = [Environment]::GetEnvironmentVariable('COMPUTERNAME')
+        powershell = $PSVersionTable.PSVersion.ToString()
+    }
+}
+
+# Everything this node owns; with ClusterWide also the lists that any node can give.
+function Invoke-Observe {
+    param([Parameter(Mandatory = $true)][bool]$ClusterWide)
+    $nodes = @(Get-ClusterNode)
+    $local = Find-LocalNode $nodes
+    $vms = @(Get-VM | ForEach-Object { ConvertTo-VmEntry $_ })
+    return [ordered]@{
+        node    = [string]$local.Name
+        cluster = Get-ClusterEntry
+        nodes   = @(Get-Sorted @($nodes | ForEach-Object { ConvertTo-NodeEntry $_ }) 'name')
+        self    = Get-SelfEntry
+        vms     = @(Get-Sorted $vms 'id')
+        roles   = @(Get-Sorted @(Get-RoleEntries $local $vms) 'name')
+        jobs    = @(Get-Sorted @(Get-JobEntries) 'intent')
+        lists   = $(if ($ClusterWide) { Get-ClusterLists } else { $null })
+    }
+}
+
+# The cluster's node that this computer is.
+function Find-LocalNode($Nodes) {
+    $here = [Environment]::GetEnvironmentVariable('COMPUTERNAME')
+    foreach ($node in $Nodes) {
+        if (Test-SameName $node.Name $here) { return $node }
+    }
+    throw 'This computer is not among the nodes of its cluster.'
+}
+
+function Get-ClusterEntry {
+    $cluster = Get-Cluster
+    return [ordered]@{
+        name                  = [string]$cluster.Name
+        id                    = ConvertTo-GuidText $cluster.Id
+        functionalLevel       = [int]$cluster.ClusterFunctionalLevel
+        migrationsParallelMax = Get-OptionalNumber $cluster 'MaximumParallelMigrations'
+        balancerMode          = [int]$cluster.AutoBalancerMode
+    }
+}
+
+function ConvertTo-NodeEntry($Node) {
+    return [ordered]@{
+        name   = [string]$Node.Name
+        state  = [int]$Node.State
+        drain  = [int]$Node.DrainStatus
+        status = ConvertTo-Flags $Node.StatusInformation
+    }
+}
+
+function Get-SelfEntry {
+    $computer = Get-CimInstance -ClassName 'Win32_ComputerSystem'
+    $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
+    $hypervisor = Get-VMHost
+    $switches = @(Get-VMSwitch | ForEach-Object {
+        [ordered]@{ name = [string]$_.Name; type = [int]$_.SwitchType }
+    })
+    $now = ([datetime]$system.LocalDateTime).ToUniversalTime()
+    $culture = [Globalization.CultureInfo]::InvariantCulture
+    return [ordered]@{
+        model                = ConvertTo-Text $computer.Model
+        manufacturer         = ConvertTo-Text $computer.Manufacturer
+        memoryTotalBytes     = [long]$system.TotalVisibleMemorySize * 1024
+        memoryAvailableBytes = [long]$system.FreePhysicalMemory * 1024
+        processorsLogical    = [int]$hypervisor.LogicalProcessorCount
+        migrationsMax        = [long]$hypervisor.MaximumVirtualMachineMigrations
+        vmPath               = ConvertTo-Text $hypervisor.VirtualMachinePath
+        vhdPath              = ConvertTo-Text $hypervisor.VirtualHardDiskPath
+        switches             = @(Get-Sorted $switches 'name', 'type')
+        time                 = $now.ToString('yyyy-MM-ddTHH:mm:ss.fffZ', $culture)
+    }
+}
+
+function ConvertTo-VmEntry($Vm) {
+    $disks = @(foreach ($drive in $Vm.HardDrives) {
+        $number = ConvertTo-Number $drive.DiskNumber
+        [ordered]@{ path = ConvertTo-Text $drive.Path; diskNumber = $number }
+    })
+    $media = @(foreach ($drive in $Vm.DVDDrives) {
+        $type = [int]$drive.DvdMediaType
+        if ($type -ne 0) { [ordered]@{ path = ConvertTo-Text $drive.Path; type = $type } }
+    })
+    $adapters = @(foreach ($adapter in $Vm.NetworkAdapters) {
+        [ordered]@{ switch = ConvertTo-Text $adapter.SwitchName }
+    })
+    return [ordered]@{
+        id                  = ConvertTo-GuidText $Vm.Id
+        name                = [string]$Vm.Name
+        state               = [int]$Vm.State
+        status              = @(foreach ($status in $Vm.OperationalStatus) { [int]$status })
+        memoryAssignedBytes = [long]$Vm.MemoryAssigned
+        memoryStartupBytes  = [long]$Vm.MemoryStartup
+        processors          = [int]$Vm.ProcessorCount
+        generation          = [int]$Vm.Generation
+        clustered           = [bool]$Vm.IsClustered
+        configurationPath   = ConvertTo-Text $Vm.ConfigurationLocation
+        checkpointPath      = ConvertTo-Text $Vm.SnapshotFileLocation
+        pagingPath          = ConvertTo-Text $Vm.SmartPagingFilePath
+        disks               = @(Get-Sorted $disks 'path', 'diskNumber')
+        media               = @(Get-Sorted $media 'path', 'type')
+        adapters            = @(Get-Sorted $adapters 'switch')
+        mark                = Get-CreationMark $Vm.Notes
+        uptimeSeconds       = [long][Math]::Floor(([timespan]$Vm.Uptime).TotalSeconds)
+    }
+}
+
+# The mark of our own creation, wherever it stands among what people wrote into the notes.
+function Get-CreationMark([string]$Notes) {
+    $guid = '[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}'
+    $match = [regex]::Match($Notes, 'ownernode:(' + $guid + ':(?:creating|created))')
+    if (-not $match.Success) { return $null }
+    return $match.Groups[1].Value.ToLowerInvariant()
+}
+
+# The roles that the local node owns. One call lists all their resources; the owner lists and the
+# private properties cost a call each.
+function Get-RoleEntries($Local, $Vms) {
+    $resources = @(Get-ClusterResource -InputObject $Local)
+    foreach ($group in @(Get-ClusterGroup -InputObject $Local)) {
+        if ([int]$group.GroupType -ne 111) { continue }
+        $owner = Get-NameOf $group.OwnerNode
+        if (-not (Test-SameName $owner $Local.Name)) { continue }
+        $name = [string]$group.Name
+        $own = @($resources | Where-Object { Test-SameName (Get-NameOf $_.OwnerGroup) $name })
+        ConvertTo-RoleEntry $group $owner $own $Vms
+    }
+}
+
+function ConvertTo-RoleEntry($Group, $Owner, $Resources, $Vms) {
+    $machine = Find-Resource $Resources 'Virtual Machine'
+    $configuration = Find-Resource $Resources 'Virtual Machine Configuration'
+    $private = Get-PrivateProperties $machine
+    $vmId = $null
+    if ($private.ContainsKey('VmId')) { $vmId = ConvertTo-GuidText $private['VmId'] }
+    $entry = [ordered]@{
+        id              = ConvertTo-GuidText $Group.Id
+        name            = [string]$Group.Name
+        vmId            = $vmId
+        state           = [int]$Group.State
+        status          = ConvertTo-Flags $Group.StatusInformation
+        owner           = $Owner
+        priority        = [long]$Group.Priority
+        persistentState = [long]$Group.PersistentState
+        failback        = [long]$Group.AutoFailbackType
+        locked          = [long]$Group.LockedFromMoving
+        preferredOwners = @(Get-OwnerNames $Group)
+        possibleOwners  = [ordered]@{
+            machine       = @(Get-SortedText @(Get-OwnerNames $machine))
+            configuration = @(Get-SortedText @(Get-OwnerNames $configuration))
+        }
+        migration       = $null
+    }
+    $vm = $Vms | Where-Object { $_['id'] -ceq $vmId }
+    $migrating = $null -ne $vm -and @($vm)[0]['status'] -contains 32774
+    if ($entry['state'] -eq 4 -or ($entry['status'] -band 4) -or $migrating) {
+        $entry['migration'] = [ordered]@{
+            state         = Get-PrivateNumber $private 'MigrationState'
+            progress      = Get-PrivateNumber $private 'MigrationProgress'
+            failureReason = Get-PrivateNumber $private 'MigrationFailureReason'
+        }
+    }
+    return $entry
+}
+
+function Find-Resource($Resources, [string]$Type) {
+    foreach ($resource in $Resources) {
+        if (Test-SameName (Get-NameOf $resource.ResourceType) $Type) { return $resource }
+    }
+    return $null
+}
+
+# The private properties of a resource by name; none without a resource.
+function Get-PrivateProperties($Resource) {
+    $properties = @{}
+    if ($null -ne $Resource) {
+        foreach ($parameter in @(Get-ClusterParameter -InputObject $Resource)) {
+            $properties[[string]$parameter.Name] = $parameter.Value
+        }
+    }
+    return $properties
+}
+
+function Get-PrivateNumber($Properties, [string]$Name) {
+    if (-not $Properties.ContainsKey($Name)) { return $null }
+    return ConvertTo-Number $Properties[$Name]
+}
+
+# Preferred owners of a group or possible owners of a resource, in the cluster's order.
+function Get-OwnerNames($Object) {
+    if ($null -eq $Object) { return }
+    foreach ($node in @(Get-ClusterOwnerNode -InputObject $Object).OwnerNodes) { Get-NameOf $node }
+}
+
+function Get-ClusterLists {
+    $roles = @(foreach ($group in @(Get-ClusterGroup)) {
+        if ([int]$group.GroupType -ne 111) { continue }
+        [ordered]@{
+            id     = ConvertTo-GuidText $group.Id
+            name   = [string]$group.Name
+            state  = [int]$group.State
+            status = ConvertTo-Flags $group.StatusInformation
+            owner  = Get-NameOf $group.OwnerNode
+        }
+    })
+    return [ordered]@{
+        roles   = @(Get-Sorted $roles 'name')
+        volumes = @(Get-Sorted @(Get-VolumeEntries) 'path')
+    }
+}
+
+# One entry a mount. A volume that is offline or changes hands has no partition.
+function Get-VolumeEntries {
+    foreach ($volume in @(Get-ClusterSharedVolume)) {
+        foreach ($mount in $volume.SharedVolumeInfo) {
+            $partition = $mount.Partition
+            $entry = [ordered]@{
+                path      = [string]$mount.FriendlyVolumeName
+                sizeBytes = $null
+                freeBytes = $null
+            }
+            if ($null -ne $partition) {
+                $entry['sizeBytes'] = [long]$partition.Size
+                $entry['freeBytes'] = [long]$partition.FreeSpace
+            }
+            $entry
+        }
+    }
+}
