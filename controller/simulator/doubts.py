@@ -28,8 +28,8 @@ class Doubts:
     vm_in_flight_listed: Literal["on_source", "on_both", "on_none"] = "on_source"
     # A second move of a VM in flight is refused as busy, or carried out afterwards.
     second_move: Literal["busy", "queued"] = "busy"
-    # MigrationState, -Progress and -FailureReason are filled (documented for 2008 R2), or stay 0.
-    migration_properties: Literal["filled", "empty"] = "filled"
+    # The private migration properties: filled (documented for 2008 R2), always 0, or absent.
+    migration_properties: Literal["filled", "zero", "absent"] = "filled"
     # The migration limit counts incoming and outgoing moves together, or each by itself.
     migration_limit_counts: Literal["together", "apart"] = "together"
     # Get-VMHost shows the cluster's migration limit, or the node's own setting.
@@ -51,6 +51,8 @@ class Doubts:
     id_after_import: Literal["kept", "new"] = "kept"
     # OwnerNode of a role that is failing over.
     owner_in_failover: Literal["null", "old"] = "null"
+    # Get-ClusterGroup and Get-ClusterResource with the -VMId of a VM that is not clustered.
+    unknown_vm_id: Literal["error", "empty"] = "error"
     # OwnerGroup and ResourceType of a resource: objects (reflected), or text (seen on 2025).
     resource_links: Literal["objects", "text"] = "objects"
     # How Get-VM says that there is no such VM: now, in 2012, in newer reports.

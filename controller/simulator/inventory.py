@@ -134,6 +134,8 @@ class VirtualMachine:
     name: str
     node: str
     path: str
+    checkpoint_path: str
+    paging_path: str
     state: VmState = VmState.Off
     generation: int = 2
     version: str = "10.0"
@@ -260,6 +262,7 @@ class Cluster:
     files: dict[str, File] = field(default_factory=dict)
     vms: dict[str, VirtualMachine] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)  # by VM id
+    vm_of: dict[str, str] = field(default_factory=dict)  # VM id by id of its group or resource
     migrations: dict[str, Migration] = field(default_factory=dict)  # by VM id
 
     def node(self, name: str) -> Node | None:
