@@ -1,0 +1,128 @@
+"""Plans and reports as tables."""
+
+from collections.abc import Iterable
+
+from controller.cli.tables import Table, cells
+from controller.cli.words import why, why_not
+from controller.model.plan import Hold, Impossible, Plan
+from controller.model.policy import GIB
+from controller.model.report import CheckVerdict, ClusterReport
+
+
+def plan_tables(plan: Plan) -> tuple[Table, ...]:
+    """What would happen in order, what waits, and what can't be."""
+    rows = cells(
+        (
+            "now" if action.wave == 0 else action.wave,
+            action.kind.value,
+            action.vm,
+            action.source or "-",
+            action.target,
+            why(action),
+            f"{action.memory_bytes / GIB:.1f} GiB",
+            f"{action.seconds_estimated:.0f} s",
+            action.vm_id or "-",
+        )
+        for action in plan.actions
+    )
+    columns = ("WAVE", "ACTION", "VM", "FROM", "TO", "WHY", "MEMORY", "ESTIMATE", "VM ID")
+    return (
+        Table(columns=columns, rows=rows, wide=3),
+        _holds(plan.holds),
+        _impossible(plan.impossible),
+    )
+
+
+def plan_summary(plan: Plan) -> str:
+    """One sentence about the whole plan."""
+    certificate = plan.certificate
+    if not plan.actions:
+        held = f", {len(plan.holds)} held" if plan.holds else ""
+        return f"{plan.cluster}: nothing to do{held}"
+    moves = f"{certificate.moves} moves"
+    if certificate.hops:
+        moves += f", of which {certificate.hops} by way of a stop-over"
+    proof = "proved to be the least" if certificate.proved_optimal else "not proved to be the least"
+    return (
+        f"{plan.cluster}: {len(plan.actions)} actions, {moves} ({proof}), "
+        f"about {certificate.seconds_estimated:.0f} s; {len(plan.holds)} held"
+    )
+
+
+def report_tables(report: ClusterReport) -> tuple[Table, ...]:
+    """Where every declared VM stands, what waits and why, and what can't be."""
+    rows = cells(
+        (
+            vm.vm,
+            vm.verdict.value,
+            vm.owner or "-",
+            vm.declared or "any",
+            vm.sentence,
+            vm.spec,
+            vm.vm_id or "-",
+        )
+        for vm in report.vms
+    )
+    columns = ("VM", "VERDICT", "OWNER", "DECLARED", "SENTENCE", "SPEC", "VM ID")
+    nodes = cells(
+        (
+            node.name,
+            node.state.value if node.answered else f"{node.state.value}, no answer",
+            _gib(node.memory_available_bytes),
+            _gib(node.memory_total_bytes),
+            sum(vm.owner == node.name for vm in report.vms),
+        )
+        for node in report.nodes
+    )
+    faults = cells((str(finding),) for finding in report.findings)
+    return (
+        Table(columns=columns, rows=rows, wide=2),
+        Table(columns=("NODE", "STATE", "FREE", "MEMORY", "DECLARED VMS"), rows=nodes),
+        _holds(report.cluster_holds, title="Holding everything"),
+        _impossible(report.plan.impossible),
+        _availability(report),
+        Table(columns=("FAULT IN SPECS",), rows=faults),
+    )
+
+
+def report_summary(report: ClusterReport) -> str:
+    """One sentence about the whole cluster."""
+    settled = sum(vm.verdict.value == "Settled" for vm in report.vms)
+    state = "converged" if report.converged else "not converged"
+    gaps = f", {len(report.gaps)} gaps" if report.gaps else ""
+    return (
+        f"{report.cluster}: {state}, {settled} of {len(report.vms)} declared VMs settled, "
+        f"mode {report.mode.value}, cycle {report.cycle}, seen at "
+        f"{report.observed_at:%H:%M:%S} UTC{gaps}"
+    )
+
+
+def _holds(holds: Iterable[Hold], title: str = "Held") -> Table:
+    rows = cells(
+        (h.vm or "all", h.action or "-", h.target or "-", why_not(h), h.reason.value) for h in holds
+    )
+    columns = ("VM", "ACTION", "TO", "WHY NOT", "REASON")
+    return Table(title=title, columns=columns, rows=rows, wide=1)
+
+
+def _impossible(wishes: Iterable[Impossible]) -> Table:
+    rows = cells(
+        (", ".join(w.vms), w.explanation, w.resolution, "; ".join(w.rules)) for w in wishes
+    )
+    columns = ("VMS", "WHY", "WAY OUT", "RULES")
+    return Table(title="Impossible", columns=columns, rows=rows, wide=1)
+
+
+def _availability(report: ClusterReport) -> Table:
+    rows = cells(
+        (vm.vm, check.name, check.verdict.value, check.found, check.remedy)
+        for vm in report.vms
+        for check in vm.ha
+        if check.verdict is not CheckVerdict.PASSES
+    )
+    columns = ("VM", "CHECK", "VERDICT", "FOUND", "REMEDY")
+    return Table(title="High availability", columns=columns, rows=rows)
+
+
+def _gib(size_bytes: int | None) -> str:
+    return "-" if size_bytes is None else f"{size_bytes / GIB:.0f} GiB"

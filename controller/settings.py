@@ -1,0 +1,103 @@
+"""How the process runs: where its files are, where it listens, how it logs. Never what runs where.
+
+Every setting is a flag of the command line, or the environment variable OWNERNODE_<FLAG>; a file of
+settings would be a third place to look. What should run where, and within which limits, stands in
+the FailoverCluster documents of `--config` and in the specs.
+"""
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from controller.errors import SpecError
+
+PORT_DEFAULT = 9464
+"""The port where OpenTelemetry, too, serves what Prometheus scrapes."""
+
+
+class LogForm(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where HTTP is served."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as one types it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One controller process."""
+
+    config: Path
+    """File, or folder of files, of FailoverCluster documents."""
+    specs: Path
+    """Folder of placements."""
+    state: Path
+    """Folder for the journal and the last good specs; only this process may write there."""
+    listen: Listen
+
+
+def parse_listen(text: str) -> Listen:
+    """Read `127.0.0.1:9464` or `[::1]:9464`. Raises SpecError for anything else."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SpecError(
+            f"--listen is {text!r}, expected host:port such as 127.0.0.1:{PORT_DEFAULT}"
+        )
+    return Listen(host=host, port=int(port))
+
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every log record has; the rest are the values that the caller gave by `extra`."""
+
+
+class _Line(logging.Formatter):
+    """A constant message with its values, as text (`key=value`) or as one JSON object."""
+
+    def __init__(self, form: LogForm) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        values = {k: v for k, v in vars(record).items() if k not in _OWN}
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        head = {"at": at, "level": record.levelname, "message": record.getMessage()}
+        if self._form is LogForm.JSON:
+            return json.dumps(head | values, default=str, ensure_ascii=False)
+        pairs = "".join(f" {name}={_value(value)}" for name, value in values.items())
+        return f"{at} {record.levelname} {head['message']}{pairs}"
+
+
+def _value(value: Any) -> str:
+    """A value without blanks as it is, any other quoted: one entry stays one line."""
+    text = " ".join(value) if isinstance(value, tuple | list) else str(value)
+    plain = text.isprintable() and " " not in text and '"' not in text and text != ""
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def configure_logging(form: LogForm, level: int = logging.INFO) -> None:
+    """Log to stderr, ours and that of the libraries that warn."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Line(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("controller").setLevel(level)
