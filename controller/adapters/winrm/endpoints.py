@@ -1,0 +1,84 @@
+"""Where a node listens, and by which name it must prove itself."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from controller.errors import SpecError
+from controller.model.desired import Connection
+from controller.model.names import fold, short_node
+
+HTTPS_PORT = 5986
+HTTP_PORT = 5985
+"""Windows' own port for WinRM without TLS: spoken only with NTLM's message encryption."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One node's WinRM service."""
+
+    node: str
+    """The name that the node was asked for by."""
+    host: str
+    port: int
+    tls: bool
+    certificate_name: str
+    """The name that its certificate must bear."""
+
+    @property
+    def url(self) -> str:
+        """Address of the service."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/wsman"
+
+
+def endpoint_of(node: str, connection: Connection) -> Endpoint:
+    """The configured address of a node, else its name in the first seed's domain, over HTTPS.
+
+    A node reached by a bare address must still show the certificate of its full name; one reached
+    by another DNS name shows that name's. Raises SpecError where Basic would go in clear text.
+    """
+    full_name = _full_name(node, connection.seeds[0])
+    address = connection.addresses.get(fold(short_node(node))) or connection.addresses.get(
+        fold(node)
+    )
+    host, port = _split(address, node) if address else (full_name, HTTPS_PORT)
+    tls = port != HTTP_PORT
+    if not tls and connection.authentication != "NTLM":
+        raise SpecError(
+            f"{connection.authentication} to {node} at port {HTTP_PORT} would send the password"
+            f" in clear text; use its HTTPS listener (port {HTTPS_PORT})"
+        )
+    return Endpoint(
+        node=node,
+        host=host,
+        port=port,
+        tls=tls,
+        certificate_name=full_name if _is_address(host) else host,
+    )
+
+
+def _full_name(node: str, seed: str) -> str:
+    if "." in node:
+        return node
+    _, dot, domain = seed.partition(".")
+    return f"{node}{dot}{domain}"
+
+
+def _split(address: str, node: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or address.rpartition("@")[1]:
+        raise SpecError(f"the address of {node} is {address!r}; expected host:port")
+    return host, port or HTTPS_PORT
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

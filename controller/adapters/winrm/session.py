@@ -1,0 +1,397 @@
+"""One node's agent over WinRM, for one thread at a time. The only user of pywinrm's Protocol.
+
+A shell with one PowerShell process in it outlives connections: whatever happens to an exchange, the
+connection is dropped, a new one logs on, and the same call line is sent again under the same id.
+The agent answers a repeated id from memory, so a call is executed once however often it is sent.
+Only when the process itself is lost is the outcome unknown.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from winrm.protocol import Protocol
+
+from controller.adapters.winrm.endpoints import Endpoint
+from controller.adapters.winrm.failures import (
+    FAILURES,
+    Ended,
+    Lost,
+    NoRight,
+    NoRoom,
+    ShellGone,
+    StillRunning,
+    readable_stderr,
+    remote_error,
+    translated,
+)
+from controller.adapters.winrm.frames import (
+    PROTOCOL,
+    READY_ID,
+    FrameReader,
+    Ready,
+    Reply,
+    encode_agent,
+    encode_call,
+)
+from controller.adapters.winrm.logons import LogonGate
+from controller.adapters.winrm.program import COMMAND, AgentProgram
+from controller.adapters.winrm.wire import NodeTransport
+from controller.errors import Busy, LogonRefused, OutcomeUnknown, ProtocolBroken, Unreachable
+
+T = TypeVar("T")
+
+ENVELOPE_BYTES_MAX = 512_000
+"""What Windows Server 2012 and later send at most; pywinrm would announce 153,600."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times and counts of one session."""
+
+    connect_seconds: float = 3.0
+    operation_seconds: int = 8
+    """How long a node may hold one exchange; a slow call is several of them."""
+    read_grace_seconds: float = 5.0
+    """An answer that is later than this after the operation's time is lost."""
+    idle_seconds: float = 90.0
+    """http.sys drops a connection after 120 s of silence, which breaks NTLM's seal for good."""
+    recoveries_max: int = 8
+    """Lost exchanges in one call before it is given up."""
+    pause_seconds_max: float = 2.0
+    openings_max: int = 4
+    shell_idle_timeout: str = "PT600S"
+    """After which Windows itself ends a shell that we have forgotten."""
+    silent_calls_max: int = 2
+    """Calls in a row without any answer after which the agent is taken for hung and ended."""
+    calls_max: int = 10_000
+    age_seconds_max: float = 6 * 3600.0
+    """A fresh process now and then, lest PowerShell's memory grow without end."""
+
+
+class Span:
+    """The time that one piece of work may take; whoever waits for it may end it early."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.ended = threading.Event()
+
+    def left_seconds(self) -> float:
+        """What is left of it; raises Ended when nothing is."""
+        left = self.deadline - time.monotonic()
+        if self.ended.is_set() or left <= 0:
+            raise Ended("it was cut short" if self.ended.is_set() else "no answer in time")
+        return left
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless ended first."""
+        self.ended.wait(min(seconds, self.left_seconds()))
+
+
+class NodeSession:
+    """The agent of one node. Every method but `cut` belongs to one thread at a time."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        authentication: str,
+        ca_file: str | None,
+        gate: LogonGate,
+        program: AgentProgram,
+        limits: Limits,
+    ) -> None:
+        self._node = endpoint.node
+        self._gate = gate
+        self._program = program
+        self._limits = limits
+        self._basic = authentication == "Basic"
+        self._transport = NodeTransport(endpoint, authentication, ca_file)
+        self._protocol = _Protocol(endpoint.url, username="-", password="", proxy=None)
+        self._protocol.transport = self._transport
+        self._reader = FrameReader()
+        self._shell_id: str | None = None
+        self._command_id: str | None = None
+        self._opened_at = 0.0
+        self._calls = 0
+        self._silent_calls = 0
+        self._exchanged_at = 0.0
+        self._span = Span(0)
+        self._stderr = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an agent is believed to be running."""
+        return self._command_id is not None
+
+    def cut(self, span: Span) -> None:
+        """Make the thread that does that span's work come out at once. From any thread."""
+        span.ended.set()
+        self._transport.wire.cut()
+
+    def call(
+        self,
+        span: Span,
+        call_id: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        repeatable: bool,
+        may_recycle: bool,
+    ) -> Mapping[str, Any]:
+        """Have one operation done and give its data.
+
+        `repeatable`: it changes nothing, so a lost agent may be replaced and asked again.
+        `may_recycle`: no job of the agent is running, so that it may be replaced first.
+        Raises Unreachable, LogonRefused or Busy when nothing was executed; RemoteFailed,
+        ProtocolBroken, or OutcomeUnknown when it may have been.
+        """
+        self._span = span
+        if self._silent_calls >= self._limits.silent_calls_max or (may_recycle and self._is_worn()):
+            self._discard()
+        self._ensure_open()
+        self._calls += 1
+        reply = self._carry(call_id, encode_call(call_id, operation, arguments), repeatable)
+        self._silent_calls = 0
+        if not reply.ok:
+            raise remote_error(reply, self._node)
+        if reply.operation != operation:
+            raise ProtocolBroken(f"{self._node} answered {reply.operation[:64]}, not {operation}")
+        return reply.data
+
+    def close(self, span: Span, *, keep_agent: bool) -> None:
+        """End the agent, unless a job of it is running, and the connection. Never raises."""
+        self._span = span
+        if not keep_agent:
+            self._discard()
+        self._transport.close_session()
+
+    # one call
+
+    def _carry(self, call_id: str, line: bytes, repeatable: bool) -> Reply:
+        """Send the line, and again after each lost exchange, until its reply is whole."""
+        maybe_executed = False
+        to_send = True
+        self._reader.expect(call_id)
+        for recovery in itertools.count():
+            try:
+                if to_send:
+                    self._send(line)
+                    maybe_executed, to_send = True, False
+                answer = self._receive()
+                assert isinstance(answer, Reply)
+                return answer
+            except FAILURES as failure:
+                maybe_executed |= isinstance(failure, Lost) and failure.touched
+                if isinstance(failure, ShellGone) and repeatable:
+                    maybe_executed = False
+                self._silent_calls += isinstance(failure, Ended)
+                given_up = isinstance(failure, Ended | LogonRefused) or (
+                    recovery >= self._limits.recoveries_max
+                )
+                unreached = isinstance(failure, Lost) and failure.unreached
+                lost_agent = isinstance(failure, ShellGone) and maybe_executed
+                if given_up or lost_agent or (unreached and not maybe_executed):
+                    if isinstance(failure, ShellGone):
+                        self._discard()
+                    raise self._verdict(failure, maybe_executed) from failure
+                self._prepare_repeat(failure, recovery, call_id, maybe_executed)
+                to_send = True
+        raise AssertionError("count() does not end")
+
+    def _prepare_repeat(
+        self, failure: Exception, recovery: int, call_id: str, maybe_executed: bool
+    ) -> None:
+        """Bring agent and connection back to where the line can be sent (again)."""
+        if isinstance(failure, ShellGone):
+            self._discard()
+            self._ensure_open()
+            self._reader.expect(call_id)
+            return
+        if isinstance(failure, Lost):
+            self._transport.close_session()
+            self._reader.lost()
+        try:
+            self._pause(recovery)
+        except Ended as ended:
+            raise self._verdict(ended, maybe_executed) from failure
+
+    def _verdict(self, failure: Exception, maybe_executed: bool) -> Exception:
+        """What the caller has to know of a call that is given up."""
+        said = f"; its agent said: {self._stderr}" if self._stderr else ""
+        text = f"{self._node}: {failure}{said}"[:512]
+        if maybe_executed:
+            return OutcomeUnknown(text)
+        if isinstance(failure, NoRoom):
+            return Busy(text)
+        return failure if isinstance(failure, LogonRefused) else Unreachable(text)
+
+    def _pause(self, recovery: int) -> None:
+        """Nothing before the first repeat, then ever longer."""
+        if recovery:
+            self._span.pause(min(0.05 * 2**recovery, self._limits.pause_seconds_max))
+
+    # the agent
+
+    def _ensure_open(self) -> None:
+        """Start an agent if none is there. Nothing that fails here has executed a call."""
+        if self.is_open:
+            return
+        for opening in range(self._limits.openings_max):
+            try:
+                self._open()
+                return
+            except FAILURES as failure:
+                self._discard()
+                last = opening + 1 == self._limits.openings_max
+                unreached = isinstance(failure, Lost) and failure.unreached
+                if last or unreached or isinstance(failure, Ended | LogonRefused | NoRoom):
+                    raise self._verdict(failure, False) from failure
+                self._prepare_opening(opening, failure)
+
+    def _prepare_opening(self, opening: int, failure: Exception) -> None:
+        try:
+            self._pause(opening)
+        except Ended as ended:
+            raise self._verdict(ended, False) from failure
+
+    def _open(self) -> None:
+        self._stderr = ""
+        self._shell_id = shell_id = self._exchange(
+            lambda: _given(
+                self._protocol.open_shell(
+                    codepage=65001, noprofile=True, idle_timeout=self._limits.shell_idle_timeout
+                )
+            )
+        )
+        self._command_id = self._exchange(
+            lambda: _given(
+                self._protocol.run_command(
+                    shell_id, COMMAND, self._program.arguments, console_mode_stdin=False
+                )
+            )
+        )
+        self._reader = FrameReader()
+        self._reader.expect(READY_ID)
+        self._send(encode_agent(self._program.text))
+        ready = self._receive()
+        assert isinstance(ready, Ready)
+        if ready.protocol != PROTOCOL or ready.agent != self._program.sha256:
+            self._discard()
+            raise ProtocolBroken(
+                f"{self._node} runs another agent: protocol {ready.protocol}, {ready.agent[:64]}"
+            )
+        self._opened_at = time.monotonic()
+        self._calls = 0
+        self._silent_calls = 0
+
+    def _is_worn(self) -> bool:
+        age_seconds = time.monotonic() - self._opened_at
+        return self.is_open and (
+            self._calls >= self._limits.calls_max or age_seconds > self._limits.age_seconds_max
+        )
+
+    def _discard(self) -> None:
+        """End the shell and its process if they can be reached; never raises."""
+        shell_id, self._shell_id, self._command_id = self._shell_id, None, None
+        if shell_id is None:
+            return
+        try:
+            self._exchange(lambda: self._protocol.close_shell(shell_id, close_session=False))
+        except FAILURES:
+            self._transport.close_session()  # Windows ends the shell after its idle time
+
+    # one exchange
+
+    def _send(self, data: bytes) -> None:
+        shell_id, command_id = self._shell_id, self._command_id
+        assert shell_id is not None
+        assert command_id is not None
+        try:
+            self._exchange(lambda: self._protocol.send_command_input(shell_id, command_id, data))
+        except StillRunning as slow:
+            # The bytes were most likely delivered (ansible/ansible #81538): a repeat is harmless.
+            raise Lost("the node did not take the line in time", touched=True) from slow
+
+    def _receive(self) -> Ready | Reply:
+        shell_id, command_id = self._shell_id, self._command_id
+        assert shell_id is not None
+        assert command_id is not None
+        while True:
+            try:
+                out, err, code, ended = self._exchange(
+                    lambda: self._protocol.get_command_output_raw(shell_id, command_id)
+                )
+            except StillRunning:
+                continue
+            if err:
+                self._stderr = readable_stderr(err)
+            if (found := self._reader.feed(out)) is not None:
+                return found
+            if ended:
+                raise ShellGone(f"PowerShell ended with exit code {code}")
+
+    def _exchange(self, work: Callable[[], T]) -> T:
+        """Do one HTTP exchange, logging on first where that is due and it is our turn."""
+        if time.monotonic() - self._exchanged_at > self._limits.idle_seconds:
+            self._transport.close_session()
+        if self._transport.session is not None and (not self._basic or self._gate.is_proven()):
+            try:
+                return self._exchange_now(work)
+            except LogonRefused as refused:
+                if self._transport.credentials is not None and not isinstance(refused, NoRight):
+                    self._gate.refused(self._node, self._transport.credentials)
+                raise
+        with self._gate.turn(self._node, self._span.deadline) as turn:
+            self._transport.use(turn.credentials)
+            self._transport.wire.may_log_on = True
+            try:
+                result = self._exchange_now(work)
+            except FAILURES as failure:
+                turn.accepted = answer_to_logon(failure)
+                raise
+            finally:
+                self._transport.wire.may_log_on = False
+            turn.accepted = True
+            return result
+
+    def _exchange_now(self, work: Callable[[], T]) -> T:
+        left_seconds = self._span.left_seconds()
+        operation_seconds = max(1, min(self._limits.operation_seconds, int(left_seconds)))
+        self._protocol.operation_timeout_sec = operation_seconds
+        self._transport.read_timeout_sec = (  # type: ignore[assignment]  # requests takes both
+            min(self._limits.connect_seconds, left_seconds),
+            operation_seconds + self._limits.read_grace_seconds,
+        )
+        wire = self._transport.wire
+        wire.touched = False
+        with translated(self._node, wire):
+            result = work()
+        self._exchanged_at = time.monotonic()
+        return result
+
+
+def answer_to_logon(failure: Exception) -> bool | None:
+    """What a failed exchange says of the log-on that came with it; None: nothing."""
+    if isinstance(failure, LogonRefused) and not isinstance(failure, NoRight):
+        return False
+    answered = isinstance(failure, StillRunning | ShellGone | NoRoom | NoRight)
+    return True if answered else None
+
+
+def _given(name: str | None) -> str:
+    if not name:
+        raise ValueError("an answer without the id that it should give")
+    return name
+
+
+class _Protocol(Protocol):
+    """pywinrm's, announcing the envelope size that Windows really has."""
+
+    def build_wsman_header(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        header: dict[str, Any] = super().build_wsman_header(*args, **kwargs)
+        header["env:Header"]["w:MaxEnvelopeSize"]["#text"] = str(ENVELOPE_BYTES_MAX)
+        return header
