@@ -7,6 +7,7 @@ effect of an action comes back only as a later observation.
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from controller.engine.memory import Memory
@@ -18,6 +19,8 @@ from controller.model.plan import Action, Plan
 from controller.model.report import Outcome, OutcomeResult
 from controller.ports import Actuator, Clock
 
+# Within the ten seconds in which a stop must be over.
+CLOSE_SECONDS = 7.0
 # Intent ids are derived, not drawn: a run that is repeated repeats its ids.
 INTENTS = uuid.UUID("6f1c4f0e-64b5-4a5b-9c9e-2f0d3a3f7f6b")
 
@@ -51,9 +54,15 @@ class Executor:
         return await asyncio.shield(wave)
 
     async def close(self) -> None:
-        """Send nothing more, and wait for the outcomes of what was sent."""
+        """Send nothing more, and wait a little for the outcomes of what was sent.
+
+        An outcome that comes later is lost to us only: its intent stays open in the journal, and
+        the next process settles it by looking.
+        """
         self._stopping = True
-        await asyncio.gather(*self._waves, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*self._waves, return_exceptions=True)
 
     async def _wave(
         self,

@@ -23,21 +23,15 @@ class Turn:
         self._cluster = cluster
         self._cycle = cycle
         self._wake = asyncio.Event()
-        self._stopping = False
 
     def wake(self) -> None:
         """Let the next cycle begin at once; during a cycle, right after it."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Let the cycle that runs be the last."""
-        self._stopping = True
-        self._wake.set()
-
     async def serve(self) -> None:
-        """Run cycles until stopped."""
+        """Run cycles until cancelled, which is safe at any point: see `Executor.run`."""
         failures = 0
-        while not self._stopping:
+        while True:
             self._wake.clear()
             try:
                 pause_seconds = await self._cycle()

@@ -83,7 +83,7 @@ class SqliteJournal:
         self._written: dict[str, Entries] = {}
 
     def load(self, cluster: str) -> History:
-        """Rebuild the history of a cluster; trusted if we have acted on it by this journal before.
+        """Rebuild the history of a cluster; trusted once a history kept here was.
 
         A file that is damaged, that a newer version wrote, or that cannot be written to raises
         JournalBroken and is left as it is, for a person to look at.
@@ -180,8 +180,8 @@ def _open(path: Path) -> sqlite3.Connection:
 def _entries(history: History, written: Entries) -> Entries:
     """What of a history is durable. Counters of cycles are not: a restart counts anew."""
     entries: Entries = {}
-    if _TRUST in written:
-        entries[_TRUST] = written[_TRUST]
+    if history.trusted or _TRUST in written:
+        entries[_TRUST] = "{}"
     for key, vm_id in history.bound.items():
         entries["binding", key] = vm_id
     for intent in history.intents:

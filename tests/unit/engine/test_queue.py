@@ -17,11 +17,11 @@ def test_a_wake_begins_the_next_cycle_at_once() -> None:
     async def main() -> None:
         turn = Turn("demo", cycle)
         async with asyncio.TaskGroup() as group:
-            group.create_task(turn.serve())
+            serving = group.create_task(turn.serve())
             await asyncio.sleep(4)
             turn.wake()
             await asyncio.sleep(16)
-            turn.stop()
+            serving.cancel()
 
     run_virtual(main())
     assert began == [0, 4, 19]
@@ -39,11 +39,11 @@ def test_a_wake_during_a_cycle_is_not_lost() -> None:
     async def main() -> None:
         turn = Turn("demo", cycle)
         async with asyncio.TaskGroup() as group:
-            group.create_task(turn.serve())
+            serving = group.create_task(turn.serve())
             await asyncio.sleep(1)
             turn.wake()
             await asyncio.sleep(5)
-            turn.stop()
+            serving.cancel()
 
     run_virtual(main())
     assert began == [0, 2]
@@ -65,11 +65,10 @@ def test_a_programming_error_backs_off_and_leaves_the_neighbour_alone() -> None:
     async def main() -> None:
         turns = [Turn("broken", broken), Turn("well", well)]
         async with asyncio.TaskGroup() as group:
-            for turn in turns:
-                group.create_task(turn.serve())
+            serving = [group.create_task(turn.serve()) for turn in turns]
             await asyncio.sleep(39)
-            for turn in turns:
-                turn.stop()
+            for task in serving:
+                task.cancel()
 
     run_virtual(main())
     assert failed == [0, 5, 15, 35]

@@ -1,0 +1,48 @@
+"""Runs everything that one process runs, and ends it in order."""
+
+import asyncio
+from collections.abc import Sequence
+
+from controller.engine.desired import Declarations
+from controller.engine.queue import Turn
+from controller.engine.reconciler import Reconciler
+from controller.ports import Clock
+
+# A scan of a directory's names and times costs some milliseconds.
+SPECS_EVERY_SECONDS = 1.0
+
+
+class Manager:
+    """One turn for each cluster, and one eye on the specs."""
+
+    def __init__(
+        self, *, desired: Declarations, reconcilers: Sequence[Reconciler], clock: Clock
+    ) -> None:
+        self._desired = desired
+        self._reconcilers = tuple(reconcilers)
+        self._turns = {r.cluster: Turn(r.cluster, r.reconcile) for r in self._reconcilers}
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Serve until cancelled; then send nothing more and let go of everything.
+
+        Cancelling is the way to stop it: a cycle may be left at any point, while commands that
+        have left go on to write down their outcome (see `Executor`).
+        """
+        try:
+            await self._desired.refresh()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch(), name="watch the specs")
+                for cluster, turn in self._turns.items():
+                    group.create_task(turn.serve(), name=f"reconcile {cluster}")
+        finally:
+            for reconciler in self._reconcilers:
+                await reconciler.executor.close()
+            for reconciler in self._reconcilers:
+                await reconciler.observer.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(SPECS_EVERY_SECONDS)
+            for cluster in await self._desired.refresh():
+                self._turns[cluster].wake()
