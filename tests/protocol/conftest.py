@@ -1,5 +1,6 @@
 """Nodes to talk to: served on loopback, called by their full names."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,3 +89,9 @@ def serve(
     yield start
     for server in servers:
         loop.run(server.close())
+
+
+@pytest.fixture(scope="session")
+def protocol_schema() -> Any:
+    page = Path(__file__).parents[2] / "docs" / "protocol.schema.json"
+    return json.loads(page.read_text(encoding="utf-8"))
