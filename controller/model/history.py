@@ -65,6 +65,8 @@ class ForeignMove:
     source: str
     target: str
     seen_at: datetime
+    failover: bool = False
+    """The node it left was not Up or did not answer: nobody chose this, so nothing to respect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ def resolve(
 
 
 def strays(clusters: Iterable[str], placements: Sequence[Document]) -> tuple[Finding, ...]:
-    """A finding for each placement whose cluster is not configured: nothing would ever act on it."""
+    """A finding for each placement whose cluster is not configured: nothing would act on it."""
     known = sorted(clusters)
     return tuple(
         Finding(
@@ -81,23 +81,19 @@ def _same(vms: Sequence[VMDesired]) -> tuple[tuple[VMDesired, ...], ...]:
 
     One name for two VMs counts too: which of both somebody meant to replace is not known.
     """
-    groups: list[list[VMDesired]] = []
-    by_word: dict[str, list[VMDesired]] = {}
+    leader: dict[str, str] = {}
+
+    def find(word: str) -> str:
+        while leader.setdefault(word, word) != word:
+            word = leader[word]
+        return word
+
     for vm in vms:
-        mine = [vm]
-        for word in (vm.key, f"spec:{vm.spec_name}"):
-            other = by_word.get(word)
-            if other is not None and other is not mine:
-                other.extend(mine)
-                groups = [group for group in groups if group is not mine]
-                for known, group in by_word.items():
-                    if group is mine:
-                        by_word[known] = other
-                mine = other
-            by_word[word] = mine
-        if not any(group is mine for group in groups):
-            groups.append(mine)
-    return tuple(tuple(group) for group in groups)
+        leader[find(f"spec:{vm.spec_name}")] = find(vm.key)
+    groups: dict[str, list[VMDesired]] = {}
+    for vm in vms:
+        groups.setdefault(find(vm.key), []).append(vm)
+    return tuple(tuple(group) for group in groups.values())
 
 
 def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:

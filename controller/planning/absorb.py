@@ -1,0 +1,283 @@
+"""Bring history forward by one snapshot: what was seen, and nothing that was only hoped for.
+
+An open intent ends by what is seen: its effect, or two complete observations at least
+`settle_seconds` apart that show it neither done nor queued nor under way. A reply never ends one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Final
+
+from controller.model.desired import DesiredState, VMDesired
+from controller.model.history import ForeignMove, History, Intent, IntentState, OwnMove, Sighting
+from controller.model.names import same_name
+from controller.model.observed import (
+    JobState,
+    NodeState,
+    ObservedState,
+    RoleState,
+    VMObserved,
+    VMState,
+)
+from controller.model.plan import ActionKind
+from controller.planning.identity import Match, Roster, identify, roster
+from controller.planning.view import is_moving
+
+KEPT: Final = timedelta(hours=24)
+"""How long moves, moves by others and settled intents stay: no rule looks back further."""
+
+
+def absorb(
+    history: History, desired: DesiredState, observed: ObservedState, now: datetime
+) -> History:
+    """Settle intents, bind ids, notice moves and absences, count complete and quiet looks."""
+    look = _Look(
+        observed=observed,
+        vms=roster(observed),
+        running_jobs=frozenset(j.intent for j in observed.jobs if j.state is JobState.RUNNING),
+        created={vm.creation_mark: vm for vm in observed.vms if vm.creation_mark is not None},
+        settle_seconds=desired.policy.settle_seconds,
+        now=now,
+    )
+    intents = tuple(_settled(intent, look) for intent in history.intents)
+    bound = _bindings(history.bound, desired, intents, look)
+    matches = {w.key: identify(w, bound.get(w.key), look.vms) for w in desired.vms}
+    sightings, foreign = _sightings(history, matches, intents, look)
+    absent_cycles, absent_since = _absences(history, desired.vms, matches, look)
+    complete = observed.is_complete
+    quiet = complete and not _busy(intents, look)
+    quiet_cycles = history.quiet_cycles + 1 if quiet else 0
+    return History(
+        cluster=history.cluster,
+        bound=bound,
+        intents=_still_needed(intents, matches, now),
+        sightings=sightings,
+        foreign=tuple(f for f in (*history.foreign, *foreign) if now - f.seen_at < KEPT),
+        moves=_own_moves(history, intents, now),
+        absent_since=absent_since,
+        absent_cycles=absent_cycles,
+        complete_cycles=history.complete_cycles + 1 if complete else 0,
+        quiet_cycles=quiet_cycles,
+        # Once enough quiet looks were had there is nothing left that the lost journal could know.
+        trusted=history.trusted or quiet_cycles >= desired.policy.complete_cycles_before_acting,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    observed: ObservedState
+    vms: Roster
+    running_jobs: frozenset[str]
+    created: Mapping[str, VMObserved]
+    """Creation mark -> VM."""
+    settle_seconds: float
+    now: datetime
+
+    @property
+    def at(self) -> datetime:
+        return self.observed.started_at
+
+    @property
+    def sees_all(self) -> bool:
+        return self.observed.is_complete and all(n.answered for n in self.observed.nodes)
+
+
+class _Progress(Enum):
+    DONE = auto()
+    ACTIVE = auto()
+    QUIET = auto()
+
+
+def _settled(intent: Intent, look: _Look) -> Intent:
+    if intent.state is not IntentState.OPEN or look.at < intent.opened_at:
+        return intent
+    progress = _progress(intent, look)
+    if progress is _Progress.DONE:
+        return replace(intent, state=IntentState.DONE, closed_at=look.now)
+    if progress is _Progress.ACTIVE:
+        return replace(intent, last_active_at=look.at, first_quiet_at=None)
+    if not look.observed.is_complete:
+        return intent
+    first = intent.first_quiet_at or look.at
+    if (look.at - first).total_seconds() >= look.settle_seconds:
+        why = intent.detail or "neither its effect nor anything under way was seen"
+        return replace(intent, state=IntentState.NOT_DONE, closed_at=look.now, detail=why)
+    return replace(intent, first_quiet_at=first)
+
+
+def _progress(intent: Intent, look: _Look) -> _Progress:
+    vm = look.vms.by_id.get(intent.vm_id or "")
+    if intent.id in look.running_jobs:
+        return _Progress.ACTIVE
+    match ActionKind(intent.kind):
+        case ActionKind.CREATE:
+            return _Progress.DONE if f"{intent.id}:created" in look.created else _Progress.QUIET
+        case _ if vm is None:
+            return _Progress.QUIET
+        case ActionKind.REGISTER:
+            return _Progress.DONE if vm.role is not None else _Progress.QUIET
+        case ActionKind.START:
+            return _start_progress(vm)
+        case ActionKind.MOVE:
+            return _move_progress(vm, intent.target)
+
+
+def _start_progress(vm: VMObserved) -> _Progress:
+    role = vm.role.state if vm.role is not None else None
+    if vm.state is VMState.RUNNING and role is RoleState.ONLINE:
+        return _Progress.DONE
+    if vm.state is VMState.STARTING or role is RoleState.PENDING:
+        return _Progress.ACTIVE
+    return _Progress.QUIET
+
+
+def _move_progress(vm: VMObserved, target: str) -> _Progress:
+    # Between two nodes a VM may be listed on both or on none, and the role names either.
+    pending = vm.role is not None and vm.role.state is RoleState.PENDING
+    if pending or not _rests(vm):
+        return _Progress.ACTIVE
+    return _Progress.DONE if same_name(vm.owner, target) else _Progress.QUIET
+
+
+def _rests(vm: VMObserved) -> bool:
+    return not is_moving(vm) and same_name(vm.host, vm.owner)
+
+
+def _bindings(
+    bound: Mapping[str, str], desired: DesiredState, intents: Iterable[Intent], look: _Look
+) -> Mapping[str, str]:
+    """Bind each spec to the VM it means, at the first complete look at it."""
+    found: dict[str, str] = {}
+    for intent in intents:
+        vm = look.created.get(f"{intent.id}:created")
+        # The mark says that it is ours: it takes the place of an id that is gone.
+        gone = bound.get(intent.key) not in look.vms.by_id
+        if intent.kind == ActionKind.CREATE and vm is not None and gone:
+            found[intent.key] = vm.id
+    if look.sees_all:
+        for want in desired.vms:
+            if want.key not in bound and want.key not in found:
+                match = identify(want, None, look.vms)
+                if match.vm is not None:
+                    found[want.key] = match.vm.id
+    return MappingProxyType({**bound, **found}) if found else bound
+
+
+def _sightings(
+    history: History, matches: Mapping[str, Match], intents: Iterable[Intent], look: _Look
+) -> tuple[Mapping[str, Sighting], tuple[ForeignMove, ...]]:
+    """Where each declared VM rests, and which of them others moved.
+
+    A sighting keeps the time since when the VM is there, so that an idle cluster changes nothing.
+    """
+    ordered: dict[str, list[Intent]] = {}
+    for intent in intents:
+        if intent.kind == ActionKind.MOVE and intent.vm_id is not None:
+            ordered.setdefault(intent.vm_id, []).append(intent)
+    fresh: dict[str, Sighting] = {}
+    foreign: list[ForeignMove] = []
+    for match in matches.values():
+        vm = match.vm
+        if vm is None or vm.owner is None or not _rests(vm):
+            continue
+        before = history.sightings.get(vm.id)
+        if before is not None and same_name(before.owner, vm.owner):
+            continue
+        fresh[vm.id] = Sighting(vm_id=vm.id, owner=vm.owner, at=look.at)
+        if before is not None and not _was_ours(before, vm, ordered.get(vm.id, ())):
+            foreign.append(_foreign(before, vm.owner, look))
+    if not fresh:
+        return history.sightings, ()
+    return MappingProxyType({**history.sightings, **fresh}), tuple(foreign)
+
+
+def _was_ours(before: Sighting, vm: VMObserved, ordered: Iterable[Intent]) -> bool:
+    """Whether we ordered it, also if we had given the order up: it may have come through late."""
+    return any(same_name(i.target, vm.owner) and i.opened_at >= before.at for i in ordered)
+
+
+def _foreign(before: Sighting, owner: str, look: _Look) -> ForeignMove:
+    origin = look.observed.node(before.owner)
+    # A paused or draining node is an administrator's doing and is respected.
+    failover = (
+        origin is None
+        or not origin.answered
+        or origin.isolated
+        or origin.quarantined
+        or origin.state not in (NodeState.UP, NodeState.PAUSED)
+    )
+    return ForeignMove(
+        vm_id=before.vm_id, source=before.owner, target=owner, seen_at=look.now, failover=failover
+    )
+
+
+def _absences(
+    history: History,
+    wants: Iterable[VMDesired],
+    matches: Mapping[str, Match],
+    look: _Look,
+) -> tuple[Mapping[str, int], Mapping[str, datetime]]:
+    """Count successive looks at the whole cluster without the VM; any other look ends the run."""
+    cycles: dict[str, int] = {}
+    since: dict[str, datetime] = {}
+    if look.sees_all:
+        for want in wants:
+            match = matches[want.key]
+            if match.vm is None and match.unclear is None:
+                cycles[want.key] = history.absent_cycles.get(want.key, 0) + 1
+                since[want.key] = history.absent_since.get(want.key, look.at)
+    return MappingProxyType(cycles), MappingProxyType(since)
+
+
+def _busy(intents: Iterable[Intent], look: _Look) -> bool:
+    return (
+        bool(look.running_jobs)
+        or any(i.state is IntentState.OPEN for i in intents)
+        or any(is_moving(vm) for vm in look.observed.vms)
+    )
+
+
+def _own_moves(history: History, intents: Iterable[Intent], now: datetime) -> tuple[OwnMove, ...]:
+    known = {i.id for i in history.intents if i.state is not IntentState.OPEN}
+    done = (
+        OwnMove(
+            vm_id=i.vm_id,
+            source=i.source or "",
+            target=i.target,
+            started_at=i.opened_at,
+            seen_at=now,
+            hop=i.hop,
+            revision=i.revision,
+        )
+        for i in intents
+        if i.kind == ActionKind.MOVE and i.state is IntentState.DONE and i.id not in known
+        if i.vm_id is not None
+    )
+    return tuple(m for m in (*history.moves, *done) if now - m.seen_at < KEPT)
+
+
+def _still_needed(
+    intents: tuple[Intent, ...], matches: Mapping[str, Match], now: datetime
+) -> tuple[Intent, ...]:
+    """Open intents, and the last settled one of each kind and VM while a rule looks at it."""
+    last = {(i.key, i.kind): i.id for i in intents}
+    return tuple(
+        i
+        for i in intents
+        if i.state is IntentState.OPEN
+        or (last[i.key, i.kind] == i.id and not _is_spent(i, matches.get(i.key), now))
+    )
+
+
+def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
+    """Whether no rule looks at a settled intent any more."""
+    old = intent.closed_at is not None and now - intent.closed_at >= KEPT
+    starts_once = intent.kind != ActionKind.MOVE and intent.state is IntentState.DONE
+    if not starts_once or match is None:
+        return old
+    # A role that has been online had its one start: whoever stops it later wants it stopped.
+    role = match.vm.role if match.vm is not None else None
+    return role is not None and role.state is RoleState.ONLINE

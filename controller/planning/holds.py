@@ -1,0 +1,56 @@
+"""How a hold is made, and which holds wait for a person rather than for time."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from controller.model.desired import VMDesired
+from controller.model.plan import ActionKind, Hold, HoldReason
+
+WAITS_FOR_OTHERS: Final = frozenset(
+    {
+        HoldReason.NOT_RUNNING,
+        HoldReason.ROLE_NOT_ONLINE,
+        HoldReason.MIGRATION_NEVER,
+        HoldReason.SUSPENDED,
+        HoldReason.SPEC_CONFLICT,
+        HoldReason.NAME_AMBIGUOUS,
+        HoldReason.NAME_TAKEN_BY_ANOTHER,
+        HoldReason.NO_TEMPLATE,
+        HoldReason.HALF_CREATED,
+        HoldReason.NOT_CLUSTERED,
+        HoldReason.HA_BLOCKED,
+        HoldReason.TARGET_UNFIT,
+        HoldReason.NO_ROOM,
+        HoldReason.NO_HOP,
+        HoldReason.NODE_UNKNOWN,
+        HoldReason.RULES_CONFLICT,
+    }
+)
+"""Nothing that this program could do would release these: a cluster with only them converged."""
+
+
+def hold_on(
+    want: VMDesired,
+    reason: HoldReason,
+    *,
+    until: datetime | None = None,
+    action: ActionKind | None = None,
+    target: str | None = None,
+    **evidence: str,
+) -> Hold:
+    """A hold on one VM."""
+    return Hold(
+        key=want.key,
+        vm=want.title,
+        reason=reason,
+        evidence=evidence,
+        until=until,
+        action=action,
+        target=target,
+    )
+
+
+def hold_on_cluster(reason: HoldReason, evidence: Mapping[str, str]) -> Hold:
+    """A hold on everything new in the cluster."""
+    return Hold(key="", vm="", reason=reason, evidence=dict(evidence))

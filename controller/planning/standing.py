@@ -1,0 +1,206 @@
+"""What each declared VM is, before anybody asks where it should go: one verdict at most, or none yet.
+
+The questions are asked in order of how little they assume; the first answer stands. A case without
+a verdict is at rest and clear, and placement decides whether it is settled.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.model.desired import StartPolicy, VMDesired
+from controller.model.history import Intent, IntentState
+from controller.model.names import fold, same_name
+from controller.model.observed import RoleState, VMObserved
+from controller.model.plan import ActionKind, Hold, HoldReason, Verdict
+from controller.planning.cost import standing_cost
+from controller.planning.holds import hold_on
+from controller.planning.view import View, is_moving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One declared VM and what is clear of it."""
+
+    want: VMDesired
+    seen: VMObserved | None = None
+    verdict: Verdict | None = None
+    hold: Hold | None = None
+    due: ActionKind | None = None
+    """Create, Register or Start, when that is what comes first."""
+    placed: bool = False
+    """Whether it rests on a known node, so that placement may look at it."""
+
+    @property
+    def home(self) -> str:
+        """The owner node, folded; empty when there is none."""
+        return fold(self.seen.owner or "") if self.seen is not None else ""
+
+
+def classify(view: View, want: VMDesired) -> Case:
+    """Say what the VM is as far as its own facts go."""
+    match = view.matches[want.key]
+    for question in _QUESTIONS:
+        case = question(view, want, match.vm)
+        if case is not None:
+            return case
+    return Case(want=want, seen=match.vm, placed=True)
+
+
+def _suspended(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if not want.suspended:
+        return None
+    return Case(
+        want=want,
+        seen=seen,
+        verdict=Verdict.SUSPENDED,
+        hold=hold_on(want, HoldReason.SUSPENDED, spec=want.source),
+    )
+
+
+def _conflict(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    match = view.matches[want.key]
+    if match.unclear is not None:
+        found = ", ".join(f"{vm.id} on {vm.owner or 'no node'}" for vm in match.others)
+        hold = hold_on(want, match.unclear, found=found)
+    elif seen is not None and seen.id in view.claimed_twice:
+        hold = hold_on(want, HoldReason.SPEC_CONFLICT, vm_id=seen.id, spec=want.source)
+    else:
+        return None
+    return Case(want=want, seen=seen, verdict=Verdict.CONFLICT, hold=hold)
+
+
+def _under_way_by_us(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    intent = view.open_intents.get(want.key)
+    if intent is None:
+        return None
+    verdict = {
+        ActionKind.MOVE: Verdict.MOVING,
+        ActionKind.REGISTER: Verdict.REGISTERING,
+        ActionKind.CREATE: Verdict.CREATING,
+        ActionKind.START: Verdict.STARTING,
+    }[ActionKind(intent.kind)]
+    return Case(want=want, seen=seen, verdict=verdict, hold=_outcome_open(want, intent))
+
+
+def _outcome_open(want: VMDesired, intent: Intent) -> Hold | None:
+    """Only where something is doubtful: a command that shows its work needs no explanation."""
+    if not intent.unknown and intent.first_quiet_at is None:
+        return None
+    return hold_on(
+        want,
+        HoldReason.OUTCOME_OPEN,
+        action=ActionKind(intent.kind),
+        target=intent.target,
+        intent=intent.id,
+        sent_at=intent.opened_at.isoformat(),
+        reply="lost" if intent.unknown else "accepted",
+        **({"quiet_since": intent.first_quiet_at.isoformat()} if intent.first_quiet_at else {}),
+    )
+
+
+def _absent(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is not None:
+        return None
+    if not view.sees_all:
+        return Case(want=want, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want))
+    if want.template is None:
+        return Case(want=want, verdict=Verdict.MISSING, hold=hold_on(want, HoldReason.NO_TEMPLATE))
+    return Case(want=want, verdict=Verdict.MISSING, due=ActionKind.CREATE)
+
+
+def _view_incomplete(view: View, want: VMDesired) -> Hold:
+    silent = sorted(n.name for n in view.observed.nodes if not n.answered)
+    gaps = sorted({g.node or "the cluster's lists" for g in view.observed.gaps})
+    return hold_on(want, HoldReason.VIEW_INCOMPLETE, not_seen=", ".join(silent or gaps))
+
+
+def _half_created(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is None or seen.creation_mark is None or not seen.creation_mark.endswith(":creating"):
+        return None
+    intent = seen.creation_mark.removesuffix(":creating")
+    if intent in view.running_jobs:
+        return Case(want=want, seen=seen, verdict=Verdict.CREATING)
+    return Case(
+        want=want,
+        seen=seen,
+        verdict=Verdict.MISSING,
+        hold=hold_on(want, HoldReason.HALF_CREATED, intent=intent, host=seen.host or ""),
+    )
+
+
+def _moving(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is None or not is_moving(seen):
+        return None
+    migration = seen.migration
+    target = (migration.target if migration is not None else None) or seen.owner or ""
+    hold = None
+    if standing_cost(want, view.desired.policy, home=seen.owner or "", node=target) > 0:
+        hold = hold_on(
+            want,
+            HoldReason.MIGRATION_UNDER_WAY,
+            phase=migration.phase.value if migration is not None else "Queued",
+            source=seen.owner or "",
+            target=(migration.target if migration is not None else None) or "not told",
+        )
+    return Case(want=want, seen=seen, verdict=Verdict.MOVING, hold=hold)
+
+
+def _owner_unclear(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is None:
+        return None
+    owner = view.nodes.get(fold(seen.owner or ""))
+    if seen.host is None and (owner is None or not owner.answered):
+        return Case(
+            want=want, seen=seen, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want)
+        )
+    if same_name(seen.host, seen.owner) and owner is not None:
+        return None
+    hold = hold_on(
+        want, HoldReason.OWNER_DISAGREES, cluster=seen.owner or "", hypervisor=seen.host or ""
+    )
+    return Case(want=want, seen=seen, verdict=Verdict.UNKNOWN, hold=hold)
+
+
+def _unregistered(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is None or seen.role is not None or not want.register:
+        return None
+    return Case(
+        want=want,
+        seen=seen,
+        verdict=Verdict.UNREGISTERED,
+        due=ActionKind.REGISTER,
+        placed=True,
+    )
+
+
+def _not_started(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
+    if seen is None or seen.role is None or seen.role.state is not RoleState.OFFLINE:
+        return None
+    if want.start is not StartPolicy.AFTER_REGISTRATION:
+        return None
+    if not start_is_due(view.history.intents, want.key):
+        return None
+    return Case(want=want, seen=seen, verdict=Verdict.NOT_STARTED, due=ActionKind.START)
+
+
+def start_is_due(intents: tuple[Intent, ...], key: str) -> bool:
+    """Whether we made or registered the VM and have not started it since: once, and no more."""
+    due = False
+    for intent in intents:
+        if intent.key != key or intent.state is not IntentState.DONE:
+            continue
+        due = intent.kind in (ActionKind.CREATE, ActionKind.REGISTER)
+    return due
+
+
+_QUESTIONS: tuple[Callable[[View, VMDesired, VMObserved | None], Case | None], ...] = (
+    _suspended,
+    _conflict,
+    _under_way_by_us,
+    _absent,
+    _half_created,
+    _moving,
+    _owner_unclear,
+    _unregistered,
+    _not_started,
+)
