@@ -1,0 +1,262 @@
+"""What a person watches while a cluster is brought to its declaration.
+
+On a terminal: nodes as columns with their VMs, what moves now, what waits and why, what happened.
+Anywhere else: one plain line for each thing that happens. Everything goes to stderr.
+"""
+
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from controller.cli.tables import clean
+from controller.cli.words import why, why_not
+from controller.model.names import same_name
+from controller.model.plan import Verdict
+from controller.model.policy import GIB
+from controller.model.report import CheckVerdict, ClusterReport, VMReport
+
+EVENTS_KEPT = 8
+NODES_PER_ROW = 4
+VMS_SHOWN_MAX = 24
+"""Of one node; settled ones give way."""
+_STYLES = {
+    Verdict.SETTLED: "green",
+    Verdict.MOVING: "bold blue",
+    Verdict.CREATING: "bold blue",
+    Verdict.REGISTERING: "bold blue",
+    Verdict.STARTING: "bold blue",
+    Verdict.MISPLACED: "yellow",
+    Verdict.MISSING: "yellow",
+    Verdict.UNREGISTERED: "yellow",
+    Verdict.NOT_STARTED: "yellow",
+    Verdict.UNKNOWN: "dim",
+    Verdict.SUSPENDED: "dim",
+    Verdict.CONFLICT: "red",
+    Verdict.IMPOSSIBLE: "red",
+}
+_MARKS = {"green": "✓", "bold blue": "»", "yellow": "!", "dim": "?", "red": "✗"}
+
+
+class Watch:
+    """A StatusSink for the terminal; use it as a context manager around the work."""
+
+    def __init__(self, *notes: str) -> None:
+        """`notes` stay in sight below the view: addresses, how to stop."""
+        self._notes = notes
+        console = Console(stderr=True)
+        self._live: Live | None = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
+        self._report: ClusterReport | None = None
+        self._progress: dict[str, str] = {}
+        self._held: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        else:
+            for note in self._notes:
+                _line(note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    async def show(self, report: ClusterReport) -> None:
+        """Take the report of one cycle."""
+        self._report = report
+        for event in report.events:
+            self.tell(event)
+        if self._live is not None:
+            self._refresh()
+        else:
+            self._print_progress(report)
+            self._print_holds(report)
+
+    def tell(self, sentence: str) -> None:
+        """Something happened."""
+        if self._live is None:
+            _line(clean(sentence))
+            return
+        self._events.append(f"{time.strftime('%H:%M:%S')} {clean(sentence)}")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        assert self._live is not None
+        parts: list[RenderableType] = []
+        if self._report is not None:
+            parts += cluster_view(self._report, self._live.console.width)
+        if self._events:
+            parts += [_title("What happened"), *(Text(event) for event in self._events)]
+        parts += [Text(note, style="dim") for note in self._notes]
+        self._live.update(Group(*parts), refresh=True)
+
+    def _print_progress(self, report: ClusterReport) -> None:
+        now = {vm.key: f"{vm.vm}: {_way(vm)}" for vm in report.vms if _is_busy(vm)}
+        for key, sentence in now.items():
+            if self._progress.get(key) != sentence:
+                _line(clean(f"  {sentence}"))
+        self._progress = now
+
+    def _print_holds(self, report: ClusterReport) -> None:
+        now = {
+            f"{h.key} {h.reason}": f"{h.vm or report.cluster} waits: {why_not(h)}"
+            for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
+        }
+        for key, sentence in now.items():
+            if key not in self._held:
+                _line(clean(f"  {sentence}"))
+        self._held = now
+
+
+def cluster_view(report: ClusterReport, width: int) -> list[RenderableType]:
+    """One cluster: heading, nodes, what moves, what waits, what can't be, what warns."""
+    parts: list[RenderableType] = [_heading(report), _nodes(report, width)]
+    moving = [vm for vm in report.vms if _is_busy(vm)]
+    if moving:
+        parts += [_title("Now"), _movements(report, moving)]
+    waiting = [
+        (h.vm or "everything", why_not(h))
+        for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
+    ]
+    parts += _pairs("Waiting", waiting)
+    parts += _pairs(
+        "Impossible",
+        [(", ".join(i.vms), f"{i.explanation} {i.resolution}") for i in report.plan.impossible],
+    )
+    warnings = [
+        (vm.vm, f"{check.name}: {check.found}; {check.remedy}")
+        for vm in report.vms
+        for check in vm.ha
+        if check.verdict in (CheckVerdict.WARNS, CheckVerdict.BLOCKS)
+    ]
+    parts += _pairs("High availability", warnings)
+    parts += _pairs("Faults in specs", [("", str(finding)) for finding in report.findings])
+    return parts
+
+
+def _heading(report: ClusterReport) -> Text:
+    settled = sum(vm.verdict is Verdict.SETTLED for vm in report.vms)
+    text = Text()
+    text.append(f"{report.cluster} ", style="bold")
+    state = ("as declared", "green") if report.converged else ("not yet as declared", "yellow")
+    text.append(state[0], style=state[1])
+    text.append(
+        f" · {settled} of {len(report.vms)} settled · {report.unmanaged_vms} in no spec · "
+        f"{report.mode.value} · cycle {report.cycle}",
+        style="dim",
+    )
+    for gap in report.gaps:
+        text.append(
+            f"\n{gap.node or report.cluster}: {gap.reason.value}, {gap.detail}", style="red"
+        )
+    return text
+
+
+def _nodes(report: ClusterReport, width: int) -> RenderableType:
+    homeless = [
+        vm for vm in report.vms if not any(same_name(vm.owner, n.name) for n in report.nodes)
+    ]
+    columns: list[tuple[Text, Text]] = []
+    for node in report.nodes:
+        vms = [vm for vm in report.vms if same_name(vm.owner, node.name)]
+        state = node.state.value if node.answered else "no answer"
+        if node.memory_available_bytes is not None:
+            state += f", {node.memory_available_bytes / GIB:.0f} GiB free"
+        columns.append((Text.assemble((node.name, "bold"), f"  {state}"), _vms(vms)))
+    if homeless:
+        columns.append((Text("on no node", style="bold"), _vms(homeless)))
+    per_row = min(len(columns), max(1, width // 24), NODES_PER_ROW + bool(homeless))
+    grid = Table.grid(padding=(0, 2), expand=True)
+    for _ in range(per_row):
+        grid.add_column(ratio=1)
+    for first in range(0, len(columns), per_row):
+        row = columns[first : first + per_row]
+        grid.add_row(*(title for title, _ in row))
+        grid.add_row(*(vms for _, vms in row))
+    return grid
+
+
+def _vms(vms: list[VMReport]) -> Text:
+    order = sorted(vms, key=lambda vm: (vm.verdict is Verdict.SETTLED, vm.vm.lower()))
+    shown = sorted(order[:VMS_SHOWN_MAX], key=lambda vm: vm.vm.lower())
+    text = Text()
+    for vm in shown:
+        style = _STYLES[vm.verdict]
+        note = "" if vm.verdict is Verdict.SETTLED else f" {_note(vm)}"
+        text.append(f"{_MARKS[style]} {clean(vm.vm)}{note}\n", style=style)
+    if len(vms) > len(shown):
+        text.append(f"and {len(vms) - len(shown)} more\n", style="dim")
+    return text
+
+
+def _note(vm: VMReport) -> str:
+    target = vm.migration.target if vm.migration is not None else vm.declared
+    towards = f" → {target}" if target and not same_name(target, vm.owner) else ""
+    return f"{vm.verdict.value}{towards}"
+
+
+def _is_busy(vm: VMReport) -> bool:
+    return vm.migration is not None or vm.intent is not None
+
+
+def _way(vm: VMReport) -> str:
+    """What is under way with the VM, and how far it is."""
+    if vm.migration is not None:
+        share = vm.migration.progress_percent
+        percent = f" {share} %" if share is not None else ""
+        way = f"{vm.migration.source} → {vm.migration.target or '?'}"
+        return f"{way} {vm.migration.phase.value.lower()}{percent}"
+    if vm.intent is not None:
+        return f"{vm.intent.kind} on {vm.intent.target}"
+    return vm.verdict.value
+
+
+def _movements(report: ClusterReport, moving: list[VMReport]) -> Table:
+    reasons = {action.key: why(action) for action in report.plan.actions}
+    grid = Table.grid(padding=(0, 2))
+    for vm in moving:
+        share = vm.migration.progress_percent if vm.migration is not None else None
+        bar = (
+            ProgressBar(total=100, completed=share or 0, width=20) if share is not None else Text()
+        )
+        grid.add_row(
+            Text(clean(vm.vm), style="bold blue"),
+            Text(clean(_way(vm))),
+            bar,
+            Text(clean(reasons.get(vm.key, "")), style="dim"),
+        )
+    return grid
+
+
+def _pairs(title: str, pairs: list[tuple[str, str]]) -> list[RenderableType]:
+    if not pairs:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for name, text in pairs:
+        grid.add_row(Text(clean(name), style="bold"), Text(clean(text)))
+    return [_title(title), grid]
+
+
+def _title(text: str) -> Rule:
+    return Rule(text, align="left", style="dim")
+
+
+def _line(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
