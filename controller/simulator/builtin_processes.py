@@ -7,7 +7,6 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 
-from controller.model.names import short_node
 from controller.simulator.processes import CommandNotFound, EndedProcess, Output, Process
 
 VERSION = "\r\nMicrosoft Windows [Version 10.0.20348.2227]\r\n"
@@ -48,7 +47,7 @@ def _expand(text: str, environment: Mapping[str, str]) -> str:
 
 
 SAYINGS: Mapping[str, Callable[[str, str, Mapping[str, str]], str]] = {
-    "hostname": lambda node, _, __: f"{short_node(node)}\r\n",
+    "hostname": lambda node, _, __: f"{node}\r\n",
     "ver": lambda _, __, ___: VERSION,
     "echo": lambda _, rest, __: f"{rest}\r\n" if rest else "ECHO is on.\r\n",
     "whoami": lambda _, __, env: f"{env['USERDOMAIN']}\\{env['USERNAME']}\r\n".lower(),

@@ -45,7 +45,10 @@ class ProcessHost(Protocol):
         arguments: tuple[str, ...],
         environment: Mapping[str, str],
     ) -> Process:
-        """Start a command on a node; `arguments` as they came, unsplit. Raises CommandNotFound."""
+        """Start a command; raises CommandNotFound.
+
+        `node` is the cluster's name of the node; `arguments` are as they came, unsplit.
+        """
 
 
 class EndedProcess:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from winrm_node import (
     ADDRESS,
+    FULL_NAME,
     NODE,
     OTHER_PASSWORD,
     OTHER_USER,
@@ -64,7 +65,7 @@ def serve(
     servers: list[NodeServer] = []
 
     def start(
-        host: ProcessHost | None = None, *, certified_for: str = NODE, **settings: Any
+        host: ProcessHost | None = None, *, certified_for: str = FULL_NAME, **settings: Any
     ) -> Node:
         winrm = WinRMSettings(**settings)
         server = NodeServer(
@@ -82,7 +83,7 @@ def serve(
     resolve = socket.getaddrinfo
 
     def resolve_node(host: Any, *rest: Any, **more: Any) -> Any:
-        return resolve(ADDRESS if host == NODE else host, *rest, **more)
+        return resolve(ADDRESS if host == FULL_NAME else host, *rest, **more)
 
     # What a line in the hosts file would do: the node is called by its name, as its certificate is.
     monkeypatch.setattr(socket, "getaddrinfo", resolve_node)

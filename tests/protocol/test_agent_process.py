@@ -39,7 +39,7 @@ class Operations:
 
     async def respond(self, node: str, operation: str, arguments: Mapping[str, Any]) -> Any:
         if operation == "ping":
-            data = {"node": node.split(".")[0].upper(), "powershell": "5.1.20348.2227"}
+            data = {"node": node, "powershell": "5.1.20348.2227"}
             return {"ok": True, "data": data, "errors": []}
         self.executed.append(arguments["key"])
         noise = Random(arguments["key"]).randbytes(arguments.get("size", 0)).hex()

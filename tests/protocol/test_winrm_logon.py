@@ -12,7 +12,7 @@ import spnego
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import NegotiateOptions
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
-from winrm_node import NODE, PASSWORD, USER, Node, Serve, run, shell
+from winrm_node import FULL_NAME, PASSWORD, USER, Node, Serve, run, shell
 
 from controller.simulator.winrm_server.authentication import Account, Accounts
 
@@ -25,7 +25,7 @@ def test_right_password_gets_in(serve: Serve, transport: str, https: bool) -> No
     node = serve(https=https)
     client = node.client(transport, https=https)
     with shell(client) as shell_id:
-        assert run(client, shell_id, "hostname") == ("hv01\r\n", "", 0)
+        assert run(client, shell_id, "hostname") == ("HV01\r\n", "", 0)
         assert run(client, shell_id, "whoami") == ("corp\\svc-move\r\n", "", 0)
 
 
@@ -172,7 +172,7 @@ def test_basic_over_plain_http_needs_permission(serve: Serve) -> None:
     assert refused.value.response_text == ""
     client = serve(allow_unencrypted=True).client("basic")
     with shell(client) as shell_id:
-        assert run(client, shell_id, "hostname")[0] == "hv01\r\n"
+        assert run(client, shell_id, "hostname")[0] == "HV01\r\n"
 
 
 def test_clear_messages_after_ntlm_need_permission(serve: Serve) -> None:
@@ -221,7 +221,7 @@ def test_password_that_ntlm_could_not_check_is_refused_at_once(
 
 def tls_channel(node: Node) -> ssl.SSLSocket:
     context = ssl.create_default_context(cafile=str(node.ca.ca_file))
-    return context.wrap_socket(node.connect(), server_hostname=NODE)
+    return context.wrap_socket(node.connect(), server_hostname=FULL_NAME)
 
 
 def bound_client(certificate: bytes) -> spnego.ContextProxy:
@@ -251,7 +251,7 @@ def ask(
     connection: socket.socket, body: bytes, authorization: str = ""
 ) -> tuple[int, list[str], bytes]:
     """POST on a bare connection: status, head and body of the answer."""
-    lines = ["POST /wsman HTTP/1.1", f"Host: {NODE}:5985", f"Content-Length: {len(body)}"]
+    lines = ["POST /wsman HTTP/1.1", f"Host: {FULL_NAME}:5985", f"Content-Length: {len(body)}"]
     if authorization:
         lines.append(f"Authorization: {authorization}")
     connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)

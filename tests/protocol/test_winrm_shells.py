@@ -48,8 +48,8 @@ def test_program_of_the_documentation_works(
 @pytest.mark.parametrize(
     ("command", "arguments", "expected"),
     [
-        ("hostname", (), ("hv01\r\n", "", 0)),
-        ("HOSTNAME.EXE", (), ("hv01\r\n", "", 0)),
+        ("hostname", (), ("HV01\r\n", "", 0)),
+        ("HOSTNAME.EXE", (), ("HV01\r\n", "", 0)),
         ("whoami", (), ("corp\\svc-move\r\n", "", 0)),
         ("cmd", ("/c", "echo", "one two"), ("one two\r\n", "", 0)),
         ("echo", (), ("ECHO is on.\r\n", "", 0)),

@@ -20,7 +20,8 @@ USER = "CORP\\svc-move"
 PASSWORD = "Correct horse 1"
 OTHER_USER = "CORP\\somebody"
 OTHER_PASSWORD = "Battery staple 2"
-NODE = "hv01.corp.example"
+NODE = "HV01"
+FULL_NAME = "hv01.corp.example"
 ADDRESS = "127.0.1.1"
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Node:
         self.ca = ca
 
     def url(self, *, https: bool = False) -> str:
-        return f"{'https' if https else 'http'}://{NODE}:{self.server.address[1]}/wsman"
+        return f"{'https' if https else 'http'}://{FULL_NAME}:{self.server.address[1]}/wsman"
 
     def client(self, transport: str = "ntlm", *, https: bool = False, **settings: Any) -> Protocol:
         """A stock pywinrm client that trusts the node's authority and checks its name."""

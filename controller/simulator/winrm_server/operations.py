@@ -9,7 +9,6 @@ import binascii
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from controller.model.names import short_node
 from controller.simulator.processes import ProcessHost
 from controller.simulator.winrm_server import faults
 from controller.simulator.winrm_server.settings import WinRMSettings
@@ -99,8 +98,8 @@ class Operations:
             raise faults.schema_violation()
         domain, _, name = caller.user.rpartition("\\")
         environment = {
-            "COMPUTERNAME": short_node(self._node).upper(),
-            "USERDOMAIN": domain or short_node(self._node).upper(),
+            "COMPUTERNAME": self._node.upper(),
+            "USERDOMAIN": domain or self._node.upper(),
             "USERNAME": name,
         }
         path = "rsp:Shell/rsp:Environment/rsp:Variable"

@@ -56,6 +56,8 @@ class Security:
 class NodeServer:
     """One node's WinRM service. It may die and come back; its port stays its own.
 
+    `node` is the cluster's name of the node, under which processes are started.
+
     `counts` tells what has been asked of it: HTTP exchanges as `HTTP`, handshakes as `LogOn` and
     `LogOnRefused`, operations by the last word of their action.
     """
