@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -200,12 +200,13 @@ def _known(values: dict[str, Any], kind: type[Timing] | type[Doubts]) -> dict[st
 
 
 def _check_choices(found: dict[str, Any]) -> None:
-    hints = Doubts.__annotations__
+    hints = get_type_hints(Doubts)
     for name, value in found.items():
-        choices = re.findall(r'"([^"]+)"|\b(\d+)\b', hints[name])
-        allowed = [text or int(number) for text, number in choices]
+        allowed = get_args(hints[name])
         if value not in allowed:
-            raise ValueError(f"doubts.{name} is one of {allowed}, not {value!r}")
+            raise ValueError(
+                f"doubts.{name} is one of {', '.join(map(str, allowed))}, not {value!r}"
+            )
 
 
 def _add_node(world: World, number: int, part: NodePart) -> None:

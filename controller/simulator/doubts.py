@@ -83,4 +83,6 @@ class Timing:
     start_seconds: float = 5.0
     failover_seconds: float = 3.0  # role Pending before the VM starts elsewhere
     lost_vm_seconds: float = 120.0  # failed_migration_leaves_vm: nowhere
+    job_start_seconds: float = 1.0  # a PowerShell process of its own for a job
+    job_step_seconds: float = 0.5
     lock_lag_seconds: float = 30.0  # backup_lock_lifted: after_backup

@@ -43,7 +43,7 @@ def new_vm(call: Call) -> list[Value]:
     if generation not in (1, 2) or memory < _MEMORY_MIN_BYTES:
         raise Refusal(INVALID_PARAMETER, "The generation or the start-up memory is not valid.")
     if switch is not None:
-        _require_switch(call, switch)
+        switch = _require_switch(call, switch)
     disk = _first_disk(call)
     folder = f"{(call.text('Path') or call.node.vm_path).rstrip(chr(92))}\\{name}"
     vm_id = call.sim.new_id()
@@ -160,7 +160,7 @@ def connect_vm_network_adapter(call: Call) -> list[Value]:
     switch = call.text("SwitchName")
     if switch is None:
         raise call.missing("SwitchName")
-    _require_switch(call, switch)
+    switch = _require_switch(call, switch)
     for _, adapter in adapters_of(call):
         adapter.switch = switch
     return []
@@ -274,9 +274,12 @@ def _require_off(vm: VirtualMachine) -> None:
         raise Refusal(INVALID_STATE, _MARK_OFF)
 
 
-def _require_switch(call: Call, name: str) -> None:
-    if not any(same_name(switch.name, name) for switch in call.node.switches):
-        raise Refusal(INVALID_PARAMETER, f"There is no virtual switch '{name}'.")
+def _require_switch(call: Call, name: str) -> str:
+    """The switch's own name, as the node spells it."""
+    for switch in call.node.switches:
+        if same_name(switch.name, name):
+            return switch.name
+    raise Refusal(INVALID_PARAMETER, f"There is no virtual switch '{name}'.")
 
 
 def _require_file(call: Call, path: str) -> None:

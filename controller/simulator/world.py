@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from controller.model.names import fold
 from controller.simulator import drain, failover, migration, roles
 from controller.simulator.cmdlet_errors import BUSY, INVALID_STATE, Refusal
+from controller.simulator.doubts import Doubts, Timing
 from controller.simulator.inventory import (
     Checkpoint,
+    Cluster,
     MigrationFault,
     Node,
     Role,
     VirtualMachine,
 )
+from controller.simulator.jobs import JobBook
 from controller.simulator.simulation import Moved, Simulation
 from controller.simulator.states import Cause, NodeFlag, Stage, VmOperationalStatus, VmState
 from controller.simulator.storage import configuration_file, create_file, files_seen
@@ -44,6 +48,19 @@ class World(Simulation):
 
     Methods raise `Refusal` where Windows would refuse, and `KeyError` for what does not exist.
     """
+
+    jobs: JobBook
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        timing: Timing | None = None,
+        doubts: Doubts | None = None,
+        started: datetime,
+    ) -> None:
+        super().__init__(cluster, timing=timing, doubts=doubts, started=started)
+        self.jobs = JobBook()
 
     # ---- what is
 
@@ -238,8 +255,9 @@ class World(Simulation):
         drain.resume_node(self, self.node(node), failback)
 
     def crash_node(self, node: str) -> None:
-        """The node loses power."""
+        """The node loses power, and what its agents were doing ends."""
         failover.crash_node(self, self.node(node))
+        self.jobs.end_all(node)
 
     def boot_node(self, node: str) -> None:
         failover.join_again(self, self.node(node))

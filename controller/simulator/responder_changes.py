@@ -1,0 +1,211 @@
+"""The operations that change something: conditions in their order, then one cmdlet or one job.
+
+docs/protocol.md names the conditions and the steps of a creation. A job is a process of its own on
+a real node; here its steps are events of the world, so time passes and things change between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controller.simulator.invoke import invoke
+from controller.simulator.jobs import Job
+from controller.simulator.responder_conditions import Case, first_untrue
+from controller.simulator.values import CmdletError, PSObject, Value
+from controller.simulator.world import World
+
+_ERROR_CHARACTERS_MAX = 256
+_MOVE = (
+    "vmHere roleExists owner vmRunning roleOnline notQueued notLocked noMigration notBusy "
+    "targetExists targetUp targetNotDraining targetNotIsolated targetNotQuarantined "
+    "targetNotAvoided targetPossible"
+)
+_START = "vmHere roleExists owner vmOff roleOffline notLocked notBusy"
+_REGISTER = "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp"
+_CREATE = (
+    "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist mediaExists "
+    "switchExists volumeHasRoom"
+)
+
+Data = dict[str, Any]
+Step = tuple[str, Callable[[], None]]
+
+
+class _Untrue(Exception):
+    """A condition that a pause has changed."""
+
+
+def move_role(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _MOVE):
+        return refusal
+    case.run(
+        "Move-ClusterVirtualMachineRole",
+        VMId=case.vm_id,
+        Node=str(case.seen["target"].properties["Name"]),
+        MigrationType="Live",
+        Wait=0,
+    )
+    return {"outcome": "submitted"}
+
+
+def start_role(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _START):
+        return refusal
+    case.run("Start-ClusterGroup", Name=case.seen["group"].properties["Name"], Wait=0)
+    return {"outcome": "submitted"}
+
+
+def register_vm(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _REGISTER):
+        return refusal
+    job = world.jobs.start(node, case.text("intent"), "registerVm")
+    job.vm_id = case.vm_id
+
+    def register() -> None:
+        _check_again(case, "vmHere notClustered")
+        case.run("Add-ClusterVirtualMachineRole", VMId=case.vm_id)
+
+    _run_steps(world, job, [("register", register)])
+    return {"outcome": "submitted"}
+
+
+def create_vm(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _CREATE):
+        return refusal
+    job = world.jobs.start(node, case.text("intent"), "createVm")
+    _run_steps(world, job, _Creation(case, job).steps())
+    return {"outcome": "submitted"}
+
+
+class _Creation:
+    """The steps of one creation; nothing is taken back when one fails."""
+
+    def __init__(self, case: Case, job: Job) -> None:
+        self._case = case
+        self._job = job
+        self._template = case.template
+        self._vm: PSObject | None = None
+
+    def steps(self) -> list[Step]:
+        """Those that this template needs, in the order of docs/protocol.md."""
+        template = self._template
+        second = template["generation"] == 2
+        wanted: tuple[tuple[str, bool, Callable[[], None]], ...] = (
+            ("newVm", True, self._new_vm),
+            ("mark", True, lambda: self._set("Set-VM", Notes=self._mark("creating"))),
+            ("memory", True, self._memory),
+            ("processors", True, self._processors),
+            ("disks", bool(template["disks"]), self._disks),
+            ("media", template["iso"] is not None, self._media),
+            ("network", template["vlan"] is not None, self._network),
+            ("firmware", second and template["secureBootTemplate"] is not None, self._firmware),
+            ("finish", True, lambda: self._set("Set-VM", Notes=self._mark("created"))),
+        )
+        return [(name, action) for name, needed, action in wanted if needed]
+
+    def _mark(self, word: str) -> str:
+        return f"ownernode:{self._case.text('intent')}:{word}"
+
+    def _set(self, cmdlet: str, **parameters: Value) -> None:
+        invoke(self._case.world, self._case.node, cmdlet, {"VM": self._vm, **parameters})
+
+    def _new_vm(self) -> None:
+        _check_again(self._case, "nameFree")
+        template = self._template
+        switch = {} if template["switch"] is None else {"SwitchName": template["switch"]}
+        found = self._case.run(
+            "New-VM",
+            Name=self._case.text("name"),
+            Path=template["location"],
+            Generation=template["generation"],
+            MemoryStartupBytes=template["memoryStartupBytes"],
+            NoVHD=True,
+            **switch,
+        )
+        self._vm = found[0]
+        self._job.vm_id = str(found[0].properties["Id"])
+
+    def _memory(self) -> None:
+        template = self._template
+        least, most = template["memoryMinimumBytes"], template["memoryMaximumBytes"]
+        dynamic = least is not None and most is not None
+        limits = {"MinimumBytes": least, "MaximumBytes": most} if dynamic else {}
+        self._set(
+            "Set-VMMemory",
+            StartupBytes=template["memoryStartupBytes"],
+            DynamicMemoryEnabled=dynamic,
+            **limits,
+        )
+
+    def _processors(self) -> None:
+        self._set("Set-VMProcessor", Count=self._template["processors"])
+
+    def _disks(self) -> None:
+        controller = "IDE" if self._template["generation"] == 1 else "SCSI"
+        for disk in self._template["disks"]:
+            if disk["createBytes"] is not None:
+                self._case.run(
+                    "New-VHD", Path=disk["path"], SizeBytes=disk["createBytes"], Dynamic=True
+                )
+            self._set("Add-VMHardDiskDrive", ControllerType=controller, Path=disk["path"])
+
+    def _media(self) -> None:
+        iso = self._template["iso"]
+        if self._template["generation"] == 2:
+            self._set("Add-VMDvdDrive", Path=iso)
+            return
+        drive = self._case.run("Get-VMDvdDrive", VM=self._vm)[0]
+        self._case.run("Set-VMDvdDrive", VMDvdDrive=drive, Path=iso)
+
+    def _network(self) -> None:
+        self._set("Set-VMNetworkAdapterVlan", Access=True, VlanId=self._template["vlan"])
+
+    def _firmware(self) -> None:
+        template = self._template["secureBootTemplate"]
+        self._set("Set-VMFirmware", EnableSecureBoot="On", SecureBootTemplate=template)
+
+
+def _refusal(case: Case, names: str) -> Data | None:
+    untrue = first_untrue(case, tuple(names.split()))
+    if untrue is None:
+        return None
+    return {"outcome": "refused", "condition": untrue[0], "found": untrue[1]}
+
+
+def _check_again(case: Case, names: str) -> None:
+    untrue = first_untrue(case, tuple(names.split()))
+    if untrue is not None:
+        raise _Untrue(f"Refused: {untrue[0]}, found {untrue[1] or ''}")
+
+
+def _run_steps(world: World, job: Job, steps: list[Step]) -> None:
+    """Enter the first step when the job's process has started, each other one later."""
+
+    def enter(number: int) -> None:
+        if job.killed:
+            return
+        name, action = steps[number]
+        job.step = name
+        try:
+            action()
+        except CmdletError as error:
+            _fail(job, f"{error.fqid}: {error.message}")
+        except _Untrue as error:
+            _fail(job, f"{error}")
+        else:
+            if number + 1 == len(steps):
+                job.state = "Succeeded"
+            else:
+                world.after(world.timing.job_step_seconds, lambda: enter(number + 1))
+
+    world.after(world.timing.job_start_seconds, lambda: enter(0))
+
+
+def _fail(job: Job, error: str) -> None:
+    job.state = "Failed"
+    job.error = error[:_ERROR_CHARACTERS_MAX]

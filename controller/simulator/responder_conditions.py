@@ -1,0 +1,351 @@
+"""The conditions of docs/protocol.md: what must still be true on the node right before it acts.
+
+Each is a function from the case to what it found instead; `None` means that it holds. They run in
+the order that an operation lists them, and later ones use what earlier ones have read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.model.names import fold, same_name
+from controller.simulator.invoke import invoke
+from controller.simulator.values import CmdletError, EnumValue, PSObject, Value
+from controller.simulator.world import World
+
+_OK_STATUSES = (2, 11)
+_MIGRATING_STATUSES = (32774, 32780)
+_TEMPLATE_FIELDS = frozenset(
+    {
+        "generation",
+        "memoryStartupBytes",
+        "memoryMinimumBytes",
+        "memoryMaximumBytes",
+        "processors",
+        "location",
+        "disks",
+        "secureBootTemplate",
+        "switch",
+        "vlan",
+        "iso",
+    }
+)
+
+
+class BadCall(Exception):
+    """The call can't be understood; nothing was done."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """One call that would change something, and what the conditions have read so far."""
+
+    world: World
+    node: str
+    arguments: Mapping[str, object]
+    seen: dict[str, PSObject] = field(default_factory=dict)
+
+    def run(self, cmdlet: str, **parameters: Value) -> list[PSObject]:
+        found = invoke(self.world, self.node, cmdlet, parameters)
+        return [item for item in found if isinstance(item, PSObject)]
+
+    def text(self, name: str) -> str:
+        match self.arguments.get(name):
+            case str(value):
+                return value
+            case _:
+                raise BadCall(f"{name} must be text.")
+
+    @property
+    def vm_id(self) -> str:
+        return self.text("vmId").lower()
+
+    @property
+    def template(self) -> Mapping[str, Any]:
+        match self.arguments.get("template"):
+            case dict(template) if template.keys() >= _TEMPLATE_FIELDS:
+                return template
+            case _:
+                raise BadCall("template must be an object with every field.")
+
+    def disks(self, *, to_create: bool) -> Iterator[Mapping[str, Any]]:
+        for disk in self.template["disks"]:
+            if (disk["createBytes"] is not None) == to_create:
+                yield disk
+
+    def status(self, name: str) -> list[int]:
+        """The operational statuses of the VM that was found."""
+        values = self.seen["vm"].properties[name]
+        assert isinstance(values, list)
+        return [value.number for value in values if isinstance(value, EnumValue)]
+
+    def number(self, key: str, name: str) -> int:
+        value = self.seen[key].properties[name]
+        if isinstance(value, EnumValue):
+            return value.number & 0xFFFFFFFF if value.number >= 0 else value.number
+        assert isinstance(value, int)
+        return value
+
+
+class Absent:
+    """A finding without text; `None` means that the condition holds."""
+
+
+Finding = str | Absent | None
+
+
+def first_untrue(case: Case, names: tuple[str, ...]) -> tuple[str, str | None] | None:
+    """The first condition that does not hold and what it found, or None."""
+    for name in names:
+        found = CONDITIONS[name](case)
+        if found is not None:
+            return name, None if isinstance(found, Absent) else found
+    return None
+
+
+def _vm_here(case: Case) -> Finding:
+    try:
+        found = case.run("Get-VM", Id=case.vm_id)
+    except CmdletError as error:
+        if not error.fqid.split(",")[-1].startswith("Microsoft.HyperV.PowerShell.Commands.GetVM"):
+            raise
+        found = []
+    if len(found) != 1:
+        return "absent"
+    case.seen["vm"] = found[0]
+    return None
+
+
+def _groups_of_vm(case: Case) -> list[PSObject]:
+    try:
+        found = case.run("Get-ClusterGroup", VMId=case.vm_id)
+    except CmdletError as error:
+        if error.category != "ObjectNotFound":
+            raise
+        found = []
+    return [g for g in found if _enum(g, "GroupType") == 111]
+
+
+def _role_exists(case: Case) -> Finding:
+    found = _groups_of_vm(case)
+    if len(found) != 1:
+        return "absent"
+    case.seen["group"] = found[0]
+    return None
+
+
+def _owner(case: Case) -> Finding:
+    owner = case.seen["group"].properties["OwnerNode"]
+    if not isinstance(owner, PSObject):
+        return "none"
+    name = _name(owner)
+    wanted = case.text("source" if "source" in case.arguments else "node")
+    return None if same_name(name, wanted) and same_name(name, case.node) else name
+
+
+def _vm_state(*allowed: int) -> Callable[[Case], Finding]:
+    return lambda case: _unless(case.number("vm", "State") in allowed, case.number("vm", "State"))
+
+
+def _role_state(allowed: int) -> Callable[[Case], Finding]:
+    return lambda case: _unless(
+        case.number("group", "State") == allowed, case.number("group", "State")
+    )
+
+
+def _not_queued(case: Case) -> Finding:
+    status = case.number("group", "StatusInformation")
+    return _unless(not status & 4, status)
+
+
+def _not_locked(case: Case) -> Finding:
+    locked = case.number("group", "StatusInformation") & 1
+    return _unless(not locked and not case.number("group", "LockedFromMoving"), "locked")
+
+
+def _no_migration(case: Case) -> Finding:
+    for status in case.status("OperationalStatus"):
+        if status in _MIGRATING_STATUSES:
+            return str(status)
+    if "group" not in case.seen:
+        return None  # not clustered: no resource that could tell
+    machine = _resource(case, "Virtual Machine")
+    rows = case.run("Get-ClusterParameter", InputObject=machine, Name="MigrationState")
+    state = rows[0].properties["Value"] if rows else None
+    return f"MigrationState {state}" if state in (1, 2, 3) else None
+
+
+def _not_busy(case: Case) -> Finding:
+    others = (s for s in case.status("OperationalStatus") if s not in _OK_STATUSES)
+    busy = next(others, None)
+    return None if busy is None else str(busy)
+
+
+def _target_exists(case: Case) -> Finding:
+    wanted = case.text("target")
+    found = [n for n in case.run("Get-ClusterNode") if same_name(_name(n), wanted)]
+    if len(found) != 1:
+        return "absent"
+    case.seen["target"] = found[0]
+    return None
+
+
+def _target_number(name: str) -> Callable[[Case], Finding]:
+    return lambda case: _unless(case.number("target", name) == 0, case.number("target", name))
+
+
+def _target_lacks(flag: int, word: str) -> Callable[[Case], Finding]:
+    return lambda case: _unless(not case.number("target", "StatusInformation") & flag, word)
+
+
+def _target_possible(case: Case) -> Finding:
+    kinds = {"machine": "Virtual Machine", "configuration": "Virtual Machine Configuration"}
+    for word, kind in kinds.items():
+        rows = case.run("Get-ClusterOwnerNode", InputObject=_resource(case, kind))
+        owners = rows[0].properties["OwnerNodes"]
+        assert isinstance(owners, list)
+        names = [_name(owner) for owner in owners if isinstance(owner, PSObject)]
+        if not any(same_name(name, case.text("target")) for name in names):
+            return word
+    return None
+
+
+def _not_clustered(case: Case) -> Finding:
+    clustered = bool(case.seen["vm"].properties["IsClustered"]) or bool(_groups_of_vm(case))
+    return _unless(not clustered, "clustered")
+
+
+def _role_name_free(case: Case) -> Finding:
+    wanted = case.text("name") if "name" in case.arguments else _name(case.seen["vm"])
+    names = (_name(group) for group in case.run("Get-ClusterGroup"))
+    return next((name for name in names if same_name(name, wanted)), None)
+
+
+def _node_up(case: Case) -> Finding:
+    local = next(n for n in case.run("Get-ClusterNode") if same_name(_name(n), case.node))
+    numbers = (_enum(local, name) for name in ("State", "DrainStatus"))
+    return next((str(number) for number in numbers if number), None)
+
+
+def _name_free(case: Case) -> Finding:
+    wanted = case.text("name")
+    same = (vm for vm in case.run("Get-VM") if same_name(_name(vm), wanted))
+    return next((str(vm.properties["Id"]) for vm in same), None)
+
+
+def _intent_new(case: Case) -> Finding:
+    job = case.world.jobs.find(case.node, case.text("intent"))
+    return None if job is None else job.state
+
+
+def _exists(case: Case, path: str) -> bool:
+    return invoke(case.world, case.node, "Test-Path", {"LiteralPath": path}) == [True]
+
+
+def _folder_free(case: Case) -> Finding:
+    folder = case.template["location"].rstrip("\\") + "\\" + case.text("name")
+    return _unless(not _exists(case, folder), folder)
+
+
+def _disks_free(case: Case) -> Finding:
+    paths = (str(disk["path"]) for disk in case.disks(to_create=True))
+    return next((path for path in paths if _exists(case, path)), None)
+
+
+def _disks_exist(case: Case) -> Finding:
+    paths = (str(disk["path"]) for disk in case.disks(to_create=False))
+    return next((path for path in paths if not _exists(case, path)), None)
+
+
+def _media_exists(case: Case) -> Finding:
+    iso = case.template["iso"]
+    return _unless(iso is None or _exists(case, iso), iso)
+
+
+def _switch_exists(case: Case) -> Finding:
+    wanted = case.template["switch"]
+    names = [_name(switch) for switch in case.run("Get-VMSwitch")]
+    return _unless(wanted is None or any(same_name(name, wanted) for name in names), wanted)
+
+
+def _volume_has_room(case: Case) -> Finding:
+    """Each volume by itself; a disk that is on no volume finds no room."""
+    free: dict[str, int | None] = {}
+    for volume in case.run("Get-ClusterSharedVolume"):
+        mounts = volume.properties["SharedVolumeInfo"]
+        for mount in mounts if isinstance(mounts, list) else []:
+            assert isinstance(mount, PSObject)
+            partition = mount.properties["Partition"]
+            room = partition.properties["FreeSpace"] if isinstance(partition, PSObject) else None
+            free[str(mount.properties["FriendlyVolumeName"])] = (
+                room if isinstance(room, int) else None
+            )
+    wanted: dict[str, int] = {}
+    for disk in case.disks(to_create=True):
+        path = fold(str(disk["path"]))
+        mount_path = next((m for m in free if path.startswith(fold(m) + "\\")), None)
+        room = free.get(mount_path or "")
+        if mount_path is None or room is None:
+            return Absent()
+        wanted[mount_path] = wanted.get(mount_path, 0) + int(disk["createBytes"])
+        if wanted[mount_path] > room:
+            return str(room)
+    return None
+
+
+def _unless(holds: bool, found: object) -> Finding:
+    return None if holds else str(found)
+
+
+def _enum(item: PSObject, name: str) -> int:
+    value = item.properties[name]
+    assert isinstance(value, EnumValue)
+    return value.number
+
+
+def _name(item: PSObject) -> str:
+    return str(item.properties["Name"])
+
+
+def _resource(case: Case, kind: str) -> PSObject:
+    for resource in case.run("Get-ClusterResource", InputObject=case.seen["group"]):
+        type_ = resource.properties["ResourceType"]
+        if (_name(type_) if isinstance(type_, PSObject) else type_) == kind:
+            return resource
+    raise AssertionError(f"the role has no resource of type {kind}")
+
+
+CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
+    "vmHere": _vm_here,
+    "roleExists": _role_exists,
+    "owner": _owner,
+    "vmRunning": _vm_state(2),
+    "vmOff": _vm_state(3),
+    "vmAtRest": _vm_state(2, 3),
+    "roleOnline": _role_state(0),
+    "roleOffline": _role_state(1),
+    "notQueued": _not_queued,
+    "notLocked": _not_locked,
+    "noMigration": _no_migration,
+    "notBusy": _not_busy,
+    "targetExists": _target_exists,
+    "targetUp": _target_number("State"),
+    "targetNotDraining": _target_number("DrainStatus"),
+    "targetNotIsolated": _target_lacks(1, "isolated"),
+    "targetNotQuarantined": _target_lacks(2, "quarantined"),
+    "targetNotAvoided": _target_lacks(32, "avoided"),
+    "targetPossible": _target_possible,
+    "notClustered": _not_clustered,
+    "roleNameFree": _role_name_free,
+    "nodeUp": _node_up,
+    "nameFree": _name_free,
+    "intentNew": _intent_new,
+    "folderFree": _folder_free,
+    "disksFree": _disks_free,
+    "disksExist": _disks_exist,
+    "mediaExists": _media_exists,
+    "switchExists": _switch_exists,
+    "volumeHasRoom": _volume_has_room,
+}
