@@ -290,7 +290,7 @@ class View:
         return moving.format(progress_percent(self.sim, migration))
 
     def _partition(self, volume: Volume) -> PSObject:
-        free = free_bytes(self.cluster, volume)
+        free = free_bytes(volume)
         return PSObject(
             TYPE + "ClusterDiskPartitionInfo",
             {

@@ -288,15 +288,15 @@ def _add_vm(world: World, part: VmPart) -> None:
 def _equip(world: World, node: Node, vm: VirtualMachine, part: VmPart) -> None:
     cluster = world.cluster
     controller = ControllerType.IDE if vm.generation == 1 else ControllerType.SCSI
-    if find_file(cluster, node, f"{vm.path}\\Virtual Machines") is None:
-        create_file(cluster, node, configuration_file(vm.path, vm.id))
+    create_file(cluster, node, configuration_file(vm.path, vm.id))
     disks = part.disks
     if disks is None:
         disks = [DiskPart(path=f"{vm.path}\\os.vhdx")]
     for location, disk in enumerate(disks):
         if disk.physical_disk is None and find_file(cluster, node, disk.path) is None:
-            file = create_file(cluster, node, new_vhd(disk.path, disk.size))
+            file = new_vhd(disk.path, disk.size)
             file.size_bytes = max(disk.size // 4, VHD_OVERHEAD_BYTES)  # a disk in use
+            create_file(cluster, node, file)
         vm.disks.append(
             Disk(
                 path=disk.path,

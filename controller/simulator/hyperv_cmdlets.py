@@ -161,7 +161,7 @@ def get_volume(call: Call) -> list[Value]:
     elif not volume.online:
         raise Refusal(FILE_NOT_FOUND, f"No volume has the path '{path}'.")
     else:
-        total, free = volume.size_bytes, free_bytes(call.sim.cluster, volume)
+        total, free = volume.size_bytes, free_bytes(volume)
     return [
         PSObject(
             "Microsoft.Management.Infrastructure.CimInstance#MSFT_Volume",

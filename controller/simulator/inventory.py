@@ -79,7 +79,7 @@ class Node:
 
 @dataclass(slots=True, kw_only=True)
 class Volume:
-    """A cluster shared volume. Free space follows from the files on it and `other_bytes`."""
+    """A cluster shared volume. Its files and `other_bytes` use its space."""
 
     name: str
     mount: str  # C:\\ClusterStorage\\Volume1, no trailing backslash
@@ -87,6 +87,7 @@ class Volume:
     size_bytes: int
     other_bytes: int
     owner: str
+    file_bytes: int = 0
     online: bool = True
 
 

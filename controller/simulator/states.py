@@ -6,6 +6,7 @@ Numbers: the reflected FailoverClusters and Hyper-V modules (dsccommunity test s
 from __future__ import annotations
 
 from enum import Enum, IntEnum, IntFlag, auto
+from functools import lru_cache
 
 from controller.simulator.values import EnumValue
 
@@ -219,6 +220,7 @@ _TYPE_NAMES: dict[type[Enum], str] = {
 }
 
 
+@lru_cache(maxsize=None, typed=True)  # typed: members of two enums with one number are equal
 def powershell(member: IntEnum | IntFlag) -> EnumValue:
     """The member as PowerShell sees it; flags are joined by commas, and no flag set is "0"."""
     if isinstance(member, IntFlag):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from controller.model.names import fold
 from controller.simulator.cmdlet_errors import DISK_FULL, FILE_EXISTS, FILE_NOT_FOUND, Refusal
-from controller.simulator.inventory import GIB, Cluster, File, Node, Volume
+from controller.simulator.inventory import Cluster, File, Node, Volume
 from controller.simulator.states import VhdType
 
 VHD_OVERHEAD_BYTES = 4 * 1024**2  # a fresh dynamic VHDX
@@ -33,24 +33,17 @@ def files_seen(cluster: Cluster, node: Node, path: str) -> dict[str, File]:
 
 
 def find_file(cluster: Cluster, node: Node, path: str) -> File | None:
-    """The file or folder, as seen from a node; folders exist where something is in them."""
-    if fold(path).startswith(_SHARED_ROOT) and not on_shared_volume(cluster, path):
-        return None
-    files = files_seen(cluster, node, path)
+    """The file or folder, as seen from a node; a volume's mount point is a folder."""
     clean = path.rstrip("\\")
-    found = files.get(fold(clean))
-    if found is not None:
-        return found
-    below = fold(clean) + "\\"
-    mounts = (fold(volume.mount) + "\\" for volume in cluster.volumes)
-    if any(key.startswith(below) for key in files) or any(m.startswith(below) for m in mounts):
+    if fold(clean).startswith(_SHARED_ROOT) and not on_shared_volume(cluster, clean):
+        return None
+    if any(fold(clean) == fold(volume.mount) for volume in cluster.volumes):
         return File(path=clean, is_folder=True)
-    return None
+    return files_seen(cluster, node, clean).get(fold(clean))
 
 
-def free_bytes(cluster: Cluster, volume: Volume) -> int:
-    used = sum(f.size_bytes for f in cluster.files.values() if volume_of(cluster, f.path) is volume)
-    return max(volume.size_bytes - volume.other_bytes - used, 0)
+def free_bytes(volume: Volume) -> int:
+    return max(volume.size_bytes - volume.other_bytes - volume.file_bytes, 0)
 
 
 def local_free_bytes(node: Node) -> int:
@@ -58,17 +51,32 @@ def local_free_bytes(node: Node) -> int:
 
 
 def create_file(cluster: Cluster, node: Node, file: File) -> File:
-    """Put a new file on the disk; nothing is ever overwritten."""
+    """Put a new file on the disk, with the folders above it; nothing is ever overwritten."""
     volume = volume_of(cluster, file.path)
     if fold(file.path).startswith(_SHARED_ROOT) and (volume is None or not volume.online):
         raise Refusal(FILE_NOT_FOUND, f"The path '{file.path}' could not be found.")
     if find_file(cluster, node, file.path) is not None:
         raise Refusal(FILE_EXISTS, f"The file '{file.path}' exists.")
-    free = local_free_bytes(node) if volume is None else free_bytes(cluster, volume)
+    free = local_free_bytes(node) if volume is None else free_bytes(volume)
     if file.size_bytes > free:
         raise Refusal(DISK_FULL, f"There is not enough space on the disk for '{file.path}'.")
-    files_seen(cluster, node, file.path)[fold(file.path.rstrip("\\"))] = file
+    if volume is not None:
+        volume.file_bytes += file.size_bytes
+    files = files_seen(cluster, node, file.path)
+    files[fold(file.path)] = file
+    folder = file.path.rpartition("\\")[0]
+    while "\\" in folder and fold(folder) not in files:
+        files[fold(folder)] = File(path=folder, is_folder=True)
+        folder = folder.rpartition("\\")[0]
     return file
+
+
+def delete_file(cluster: Cluster, node: Node, path: str) -> None:
+    """Take a file off the disk; its folder stays. `KeyError` when there is none."""
+    file = files_seen(cluster, node, path).pop(fold(path))
+    volume = volume_of(cluster, path)
+    if volume is not None:
+        volume.file_bytes -= file.size_bytes
 
 
 def new_vhd(path: str, size_bytes: int, kind: VhdType = VhdType.Dynamic) -> File:
@@ -81,7 +89,3 @@ def configuration_file(folder: str, vm_id: str) -> File:
     """The configuration of a VM below its folder."""
     path = f"{folder}\\Virtual Machines\\{vm_id.upper()}.vmcx"
     return File(path=path, size_bytes=_RUNTIME_FILE_BYTES)
-
-
-def gib(count: float) -> int:
-    return int(count * GIB)

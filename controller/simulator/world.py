@@ -26,7 +26,7 @@ from controller.simulator.inventory import (
 from controller.simulator.jobs import JobBook
 from controller.simulator.simulation import Moved, Simulation
 from controller.simulator.states import Cause, NodeFlag, Stage, VmOperationalStatus, VmState
-from controller.simulator.storage import configuration_file, create_file, files_seen
+from controller.simulator.storage import configuration_file, create_file, delete_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +292,7 @@ class World(Simulation):
         volume.online = online
 
     def delete_file(self, node: str, path: str) -> None:
-        del files_seen(self.cluster, self.node(node), path)[fold(path)]
+        delete_file(self.cluster, self.node(node), path)
 
     # ---- helpers
 
