@@ -1,0 +1,122 @@
+"""Gives single commands to the node concerned, each with the state that it was planned from."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from controller.adapters.winrm.calling import NodeCaller
+from controller.errors import (
+    Busy,
+    LogonRefused,
+    OwnernodeError,
+    RemoteFailed,
+    Unreachable,
+)
+from controller.model.desired import VMTemplate
+from controller.model.plan import Action, ActionKind
+from controller.model.report import Outcome, OutcomeResult
+
+SUBMIT_SECONDS = 20.0
+"""For conditions and cmdlet; the effect is never awaited."""
+_TEXT_CHARACTERS_MAX = 256
+
+
+class ClusterActuator:
+    """The hands on one cluster (`ports.Actuator`)."""
+
+    def __init__(self, caller: NodeCaller) -> None:
+        self._caller = caller
+
+    async def submit(self, action: Action, intent_id: str) -> Outcome:
+        """Have the node check the conditions and act; an outcome in every case."""
+        node, operation, arguments = command_for(action, intent_id)
+        try:
+            data = await self._caller.call(
+                node, operation, arguments, timeout_seconds=SUBMIT_SECONDS
+            )
+        except OwnernodeError as error:
+            return Outcome(
+                intent_id=intent_id, action=action, result=_result(error), detail=str(error)
+            )
+        return read_outcome(action, intent_id, data)
+
+
+def command_for(action: Action, intent_id: str) -> tuple[str, str, Mapping[str, Any]]:
+    """The node to ask, the operation and its arguments.
+
+    Every cmdlet runs on the node concerned: a second hop would need delegated credentials.
+    """
+    arguments: dict[str, Any]
+    match action.kind:
+        case ActionKind.MOVE:
+            assert action.source is not None, "a move is planned from an owner"
+            arguments = {
+                "intent": intent_id,
+                "vmId": action.vm_id,
+                "source": action.source,
+                "target": action.target,
+            }
+            return action.source, "moveRole", arguments
+        case ActionKind.START:
+            node = action.source or action.target
+            return node, "startRole", {"intent": intent_id, "vmId": action.vm_id, "node": node}
+        case ActionKind.REGISTER:
+            node = action.source or action.target
+            return node, "registerVm", {"intent": intent_id, "vmId": action.vm_id, "node": node}
+        case ActionKind.CREATE:
+            assert action.template is not None, "a creation is planned from a template"
+            arguments = {
+                "intent": intent_id,
+                "node": action.target,
+                "name": action.vm,
+                "template": template_arguments(action.template),
+            }
+            return action.target, "createVm", arguments
+        case _:
+            assert_never(action.kind)
+
+
+def template_arguments(template: VMTemplate) -> Mapping[str, Any]:
+    """A template as docs/protocol.md spells it."""
+    return {
+        "generation": template.generation,
+        "memoryStartupBytes": template.memory_startup_bytes,
+        "memoryMinimumBytes": template.memory_minimum_bytes,
+        "memoryMaximumBytes": template.memory_maximum_bytes,
+        "processors": template.processors,
+        "location": template.location,
+        "disks": [{"path": d.path, "createBytes": d.create_bytes} for d in template.disks],
+        "secureBootTemplate": template.secure_boot_template,
+        "switch": template.switch,
+        "vlan": template.vlan,
+        "iso": template.iso,
+    }
+
+
+def read_outcome(action: Action, intent_id: str, data: Mapping[str, Any]) -> Outcome:
+    """What the reply says was done; a reply that says neither leaves it unknown."""
+    match data:
+        case {"outcome": "submitted"}:
+            return Outcome(intent_id=intent_id, action=action, result=OutcomeResult.SUBMITTED)
+        case {"outcome": "refused", "condition": str(condition), "found": str() | None as found}:
+            return Outcome(
+                intent_id=intent_id,
+                action=action,
+                result=OutcomeResult.REFUSED,
+                condition=condition[:_TEXT_CHARACTERS_MAX],
+                found=found[:_TEXT_CHARACTERS_MAX] if found is not None else None,
+            )
+        case _:
+            return Outcome(
+                intent_id=intent_id,
+                action=action,
+                result=OutcomeResult.UNKNOWN,
+                detail=f"the node's reply is not as documented: {str(data)[:_TEXT_CHARACTERS_MAX]}",
+            )
+
+
+def _result(error: OwnernodeError) -> OutcomeResult:
+    if isinstance(error, Unreachable | LogonRefused | Busy):
+        return OutcomeResult.NOT_SENT
+    if isinstance(error, RemoteFailed) and error.kind == "BadCall":
+        return OutcomeResult.NOT_SENT  # the agent could not even read it
+    return OutcomeResult.UNKNOWN

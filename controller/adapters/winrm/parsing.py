@@ -1,0 +1,359 @@
+"""One node's `observe` reply, checked against docs/protocol.md and made into facts.
+
+A node may be broken or taken over, so nothing is believed that has not the documented shape:
+anything else is ProtocolBroken, and the node's part of the snapshot a gap.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.errors import ProtocolBroken
+from controller.model.observed import Job, JobState
+
+_TEXT_CHARACTERS_MAX = 4096
+"""Longer than any path that Hyper-V takes."""
+_NUMBER_MAX = 2**64
+_LIST_MAX = 20_000
+"""Above the 8,000 VMs that a cluster may hold (Microsoft docs, Hyper-V scale limits)."""
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """What the node's cluster says of itself."""
+
+    name: str
+    id: str
+    functional_level: int | None
+    migrations_parallel_max: int | None
+    balancer_mode: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """How one node sees another, or itself; enumerations as numbers."""
+
+    name: str
+    state: int
+    drain: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfFacts:
+    """What only the node itself knows."""
+
+    model: str | None
+    memory_total_bytes: int
+    memory_available_bytes: int
+    processors_logical: int
+    migrations_max: int
+    switches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VMFacts:
+    """A VM as Get-VM on one node shows it."""
+
+    id: str
+    name: str
+    state: int
+    status: tuple[int, ...]
+    memory_assigned_bytes: int
+    memory_startup_bytes: int
+    clustered: bool
+    configuration_path: str
+    disk_paths: tuple[str, ...]
+    pass_through: bool
+    media: tuple[tuple[str, int], ...]
+    """Path and DvdMediaType."""
+    switches: tuple[str, ...]
+    mark: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationFacts:
+    """The private properties of a role in flight."""
+
+    state: int | None
+    progress: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleFacts:
+    """A role as its owner node shows it."""
+
+    id: str
+    name: str
+    vm_id: str | None
+    state: int
+    status: int
+    owner: str | None
+    priority: int
+    persistent_state: int
+    failback: int
+    locked: int
+    preferred_owners: tuple[str, ...]
+    possible_machine: tuple[str, ...]
+    possible_configuration: tuple[str, ...]
+    migration: MigrationFacts | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRole:
+    """A role as the cluster-wide list shows it."""
+
+    id: str
+    name: str
+    state: int
+    status: int
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedVolume:
+    """A mount of a cluster shared volume; sizes None while its partition is not there."""
+
+    path: str
+    size_bytes: int | None
+    free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """What is the same wherever it is asked, unless something is wrong or just changing."""
+
+    roles: tuple[ListedRole, ...]
+    volumes: tuple[ListedVolume, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReply:
+    """All that one node said."""
+
+    node: str
+    cluster: ClusterFacts
+    nodes: tuple[NodeView, ...]
+    own: SelfFacts
+    vms: tuple[VMFacts, ...]
+    roles: tuple[RoleFacts, ...]
+    jobs: tuple[Job, ...]
+    lists: Lists | None
+
+
+def parse_observation(data: Mapping[str, Any]) -> NodeReply:
+    """Read the data of an `observe` reply; raises ProtocolBroken naming the place."""
+    reply = _Part(data, "observe")
+    node = reply.text("node")
+    cluster = reply.part("cluster")
+    lists = reply.optional_part("lists")
+    return NodeReply(
+        node=node,
+        cluster=ClusterFacts(
+            name=cluster.text("name"),
+            id=cluster.guid("id"),
+            functional_level=cluster.optional_number("functionalLevel"),
+            migrations_parallel_max=cluster.optional_number("migrationsParallelMax"),
+            balancer_mode=cluster.optional_number("balancerMode"),
+        ),
+        nodes=tuple(
+            NodeView(
+                name=view.text("name"),
+                state=view.number("state", least=-1),
+                drain=view.number("drain"),
+                status=view.number("status"),
+            )
+            for view in reply.parts("nodes")
+        ),
+        own=_own(reply.part("self")),
+        vms=tuple(_vm(vm) for vm in reply.parts("vms")),
+        roles=tuple(_role(role) for role in reply.parts("roles")),
+        jobs=tuple(_job(job, node) for job in reply.parts("jobs")),
+        lists=_lists(lists) if lists else None,
+    )
+
+
+def _own(own: "_Part") -> SelfFacts:
+    return SelfFacts(
+        model=own.optional_text("model"),
+        memory_total_bytes=own.number("memoryTotalBytes"),
+        memory_available_bytes=own.number("memoryAvailableBytes"),
+        processors_logical=own.number("processorsLogical"),
+        migrations_max=own.number("migrationsMax"),
+        switches=tuple(switch.text("name") for switch in own.parts("switches")),
+    )
+
+
+def _vm(vm: "_Part") -> VMFacts:
+    disks = vm.parts("disks")
+    disk_paths = (disk.optional_text("path") for disk in disks)
+    switches = (adapter.optional_text("switch") for adapter in vm.parts("adapters"))
+    return VMFacts(
+        id=vm.guid("id"),
+        name=vm.text("name"),
+        state=vm.number("state"),
+        status=vm.numbers("status"),
+        memory_assigned_bytes=vm.number("memoryAssignedBytes"),
+        memory_startup_bytes=vm.number("memoryStartupBytes"),
+        clustered=vm.flag("clustered"),
+        configuration_path=vm.optional_text("configurationPath") or "",
+        disk_paths=tuple(path for path in disk_paths if path),
+        pass_through=any(disk.optional_number("diskNumber") is not None for disk in disks),
+        media=tuple((m.optional_text("path") or "", m.number("type")) for m in vm.parts("media")),
+        switches=tuple(switch for switch in switches if switch),
+        mark=vm.optional_text("mark"),
+    )
+
+
+def _role(role: "_Part") -> RoleFacts:
+    possible = role.part("possibleOwners")
+    migration = role.optional_part("migration")
+    return RoleFacts(
+        id=role.guid("id"),
+        name=role.text("name"),
+        vm_id=role.optional_guid("vmId"),
+        state=role.number("state", least=-1),
+        status=role.number("status"),
+        owner=role.optional_text("owner"),
+        priority=role.number("priority"),
+        persistent_state=role.number("persistentState"),
+        failback=role.number("failback"),
+        locked=role.number("locked"),
+        preferred_owners=role.texts("preferredOwners"),
+        possible_machine=possible.texts("machine"),
+        possible_configuration=possible.texts("configuration"),
+        migration=MigrationFacts(
+            state=migration.optional_number("state"),
+            progress=migration.optional_number("progress"),
+        )
+        if migration
+        else None,
+    )
+
+
+def _job(job: "_Part", node: str) -> Job:
+    state = job.text("state")
+    if state not in tuple(JobState):
+        raise job.broken("state")
+    return Job(
+        intent=job.guid("intent"),
+        node=node,
+        kind=job.text("operation"),
+        state=JobState(state),
+        step=job.optional_text("step"),
+        vm_id=job.optional_guid("vmId"),
+        error=(job.optional_text("error") or "")[:256] or None,
+    )
+
+
+def _lists(lists: "_Part") -> Lists:
+    return Lists(
+        roles=tuple(
+            ListedRole(
+                id=role.guid("id"),
+                name=role.text("name"),
+                state=role.number("state", least=-1),
+                status=role.number("status"),
+                owner=role.optional_text("owner"),
+            )
+            for role in lists.parts("roles")
+        ),
+        volumes=tuple(
+            ListedVolume(
+                path=volume.text("path"),
+                size_bytes=volume.optional_number("sizeBytes"),
+                free_bytes=volume.optional_number("freeBytes"),
+            )
+            for volume in lists.parts("volumes")
+        ),
+    )
+
+
+class _Part:
+    """One JSON object of a reply, read field by field; whatever does not fit is ProtocolBroken."""
+
+    def __init__(self, value: Any, place: str) -> None:
+        self._place = place
+        if not isinstance(value, dict):
+            raise ProtocolBroken(f"{place} is {type(value).__name__}, not an object")
+        self._fields: dict[str, Any] = value
+
+    def broken(self, name: str) -> ProtocolBroken:
+        """What to raise of a field that does not fit."""
+        found = repr(self._fields.get(name, "missing"))[:80]
+        return ProtocolBroken(f"{self._place}.{name} is not as documented: {found}")
+
+    def text(self, name: str) -> str:
+        text = self.optional_text(name)
+        if not text:
+            raise self.broken(name)
+        return text
+
+    def optional_text(self, name: str) -> str | None:
+        """A text without control characters, which no name or path of Windows holds."""
+        value = self._given(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or len(value) > _TEXT_CHARACTERS_MAX:
+            raise self.broken(name)
+        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+
+    def guid(self, name: str) -> str:
+        value = self._given(name)
+        if not isinstance(value, str) or not _GUID.fullmatch(value):
+            raise self.broken(name)
+        return value
+
+    def optional_guid(self, name: str) -> str | None:
+        return None if self._given(name) is None else self.guid(name)
+
+    def number(self, name: str, *, least: int = 0) -> int:
+        value = self._given(name)
+        if type(value) is not int or not least <= value < _NUMBER_MAX:
+            raise self.broken(name)
+        return value
+
+    def optional_number(self, name: str) -> int | None:
+        return None if self._given(name) is None else self.number(name)
+
+    def flag(self, name: str) -> bool:
+        value = self._given(name)
+        if not isinstance(value, bool):
+            raise self.broken(name)
+        return value
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        values = self._list(name)
+        if not all(type(value) is int for value in values):
+            raise self.broken(name)
+        return tuple(values)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self._list(name)
+        if not all(isinstance(v, str) and 0 < len(v) <= _TEXT_CHARACTERS_MAX for v in values):
+            raise self.broken(name)
+        return tuple(values)
+
+    def part(self, name: str) -> "_Part":
+        return _Part(self._given(name), f"{self._place}.{name}")
+
+    def optional_part(self, name: str) -> "_Part | None":
+        return None if self._given(name) is None else self.part(name)
+
+    def parts(self, name: str) -> tuple["_Part", ...]:
+        place = f"{self._place}.{name}[]"
+        return tuple(_Part(value, place) for value in self._list(name))
+
+    def _list(self, name: str) -> list[Any]:
+        value = self._given(name)
+        if not isinstance(value, list) or len(value) > _LIST_MAX:
+            raise self.broken(name)
+        return value
+
+    def _given(self, name: str) -> Any:
+        if name not in self._fields:
+            raise self.broken(name)
+        return self._fields[name]
