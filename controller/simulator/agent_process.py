@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from controller.simulator.builtin_processes import BuiltinProcesses
-from controller.simulator.processes import EndedProcess, Output, Process, ProcessHost
+from controller.simulator.processes import CommandNotFound, EndedProcess, Output, Process
 
 Respond = Callable[[str, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Carries out an operation on a node: (node, operation, arguments) to `ok`, `data`, `errors`."""
@@ -76,8 +75,9 @@ def shipped_scripts() -> ShippedScripts:
 class AgentHost:
     """A ProcessHost on which powershell.exe runs the shipped agent and nothing else.
 
-    `startup_seconds` is the time until an agent is ready; `noise` makes it print a line that is no
-    frame before each one that is.
+    `started` is told the node of each agent that begins its work: a new agent knows nothing of
+    what one before it had begun. `startup_seconds` is the time until an agent is ready; `noise`
+    makes it print a line that is no frame before each reply.
     """
 
     def __init__(
@@ -85,14 +85,15 @@ class AgentHost:
         respond: Respond,
         scripts: ShippedScripts,
         *,
+        started: Callable[[str], None] = lambda node: None,
         startup_seconds: float = 0.0,
         noise: bool = False,
     ) -> None:
         self._respond = respond
         self._scripts = scripts
+        self._started = started
         self._startup_seconds = startup_seconds
         self._noise = NOISE if noise else b""
-        self._others: ProcessHost = BuiltinProcesses()
 
     async def start(
         self,
@@ -103,9 +104,10 @@ class AgentHost:
     ) -> Process:
         words = " ".join((command, *arguments)).split()
         if words[0].lower() not in ("powershell", "powershell.exe"):
-            return await self._others.start(node, command, arguments, environment)
+            raise CommandNotFound(command)
         if complaint := self._complaint(words[1:]):
             return EndedProcess(Output(stderr=complaint.encode()), exit_code=1)
+        self._started(node)
         return AgentProcess(
             node,
             self._respond,

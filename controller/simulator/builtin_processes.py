@@ -7,13 +7,25 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 
-from controller.simulator.processes import CommandNotFound, EndedProcess, Output, Process
+from controller.simulator.processes import (
+    CommandNotFound,
+    EndedProcess,
+    Output,
+    Process,
+    ProcessHost,
+)
 
 VERSION = "\r\nMicrosoft Windows [Version 10.0.20348.2227]\r\n"
 
 
 class BuiltinProcesses:
-    """A ProcessHost for hostname, whoami, ver, echo, exit, more, and cmd /c before any of them."""
+    """A ProcessHost for hostname, whoami, ver, echo, exit, more, and cmd /c before any of them.
+
+    `powershell` is the host that runs powershell.exe, where there is one.
+    """
+
+    def __init__(self, *, powershell: ProcessHost | None = None) -> None:
+        self._powershell = powershell
 
     async def start(
         self,
@@ -27,6 +39,8 @@ class BuiltinProcesses:
             words = words[found.end() :]
         name, _, rest = words.partition(" ")
         name = name.lower().removesuffix(".exe").removesuffix(".com")
+        if name == "powershell" and self._powershell:
+            return await self._powershell.start(node, command, arguments, environment)
         rest = _expand(rest, environment)
         if name == "more":
             return Copier()
