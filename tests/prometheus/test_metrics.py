@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.adapters.prometheus.metrics import Metrics
+from controller.adapters.prometheus.metrics import Metrics, Traffic
 from controller.adapters.prometheus.table import METRICS, CyclePhase
 from controller.model.plan import HoldReason, Verdict
 from controller.model.report import ClusterReport, OutcomeResult
@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 def page_after(*shown: ClusterReport) -> str:
     """The page that is scraped once these reports were shown."""
-    metrics = Metrics(version="0.1.0", sources=lambda cluster: f"/specs/{cluster}")
+    traffic = Traffic(requests={("observe", "Answered"): 12}, logon_failures=1)
+    metrics = Metrics(
+        version="0.1.0", source=lambda cluster: f"/specs/{cluster}", traffic=lambda _: traffic
+    )
 
     async def show() -> bytes:
         for report in shown:
@@ -57,6 +60,9 @@ def test_the_report_stands_in_the_metrics() -> None:
     assert value(page, "ownernode_actions_total", kind="Move", result="Submitted") == 1
     assert value(page, "ownernode_actions_in_flight", kind="Move") == 1
     assert value(page, "ownernode_foreign_moves_total") == 1
+    requests = value(page, "ownernode_winrm_requests_total", operation="observe", result="Answered")
+    assert requests == 12
+    assert value(page, "ownernode_logon_failures_total") == 1
     assert value(page, "ownernode_node_up", node="N1") == 1
     assert value(page, "ownernode_node_up", node="N3") == 0
     assert value(page, "ownernode_observation_complete") == 0

@@ -1,18 +1,18 @@
 """Shows each report as metrics: gauges of the last report, counters of all since the start."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Histogram,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.adapters.prometheus.table import METRICS, CyclePhase, Kind, Metric
@@ -28,8 +28,19 @@ _NOT_DRIFTED = frozenset(
 )
 """As declared, or not known to be otherwise, or not declared clearly."""
 
-Sample = tuple[str, tuple[str, ...], float]
+Labels = tuple[str, ...]
+Sample = tuple[str, Labels, float]
 """Metric name, label values without the cluster, value."""
+Family = GaugeMetricFamily | CounterMetricFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What the transport counted of one cluster since the start."""
+
+    requests: Mapping[tuple[str, str], int]
+    """Operation and result -> calls."""
+    logon_failures: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,37 +54,38 @@ class _Cluster:
     applied_at: datetime | None = None
     applied_revision: str | None = None
     observed_at: dict[str, datetime] = field(default_factory=dict)
+    counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
 
 
 class Metrics:
     """A StatusSink that Prometheus can scrape. Labels never hold a VM's name."""
 
-    def __init__(self, *, version: str, sources: Callable[[str], str]) -> None:
-        """`sources(cluster)` names where the specs of a cluster come from."""
+    def __init__(
+        self,
+        *,
+        version: str,
+        source: Callable[[str], str],
+        traffic: Callable[[str], Traffic],
+    ) -> None:
+        """`source` names where the specs of a cluster come from, `traffic` counts its calls."""
         self._version = version
-        self._sources = sources
+        self._source = source
+        self._traffic = traffic
         self._clusters: dict[str, _Cluster] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # 12 % more lines for nothing
         self._registry = CollectorRegistry()
-        self._counters = {m.name: _counter(m, self._registry) for m in _of_kind(Kind.COUNTER)}
-        self._histograms = {m.name: _histogram(m, self._registry) for m in _of_kind(Kind.HISTOGRAM)}
-        self._registry.register(_Gauges(self.samples))
+        self._histograms = {m.name: _histogram(m, self._registry) for m in _histograms()}
+        self._registry.register(_Samples(self.samples))
 
     async def show(self, report: ClusterReport) -> None:
         """Take the report of one cycle."""
         known = self._clusters.get(report.cluster)
         if known is None:
             known = self._clusters[report.cluster] = _Cluster(report=report)
-            self._start_at_zero(report.cluster)
+            for metric in _histograms():
+                for zero in metric.zeros():
+                    self._histograms[metric.name].labels(report.cluster, *zero)
         _bring_forward(known, report)
-        for outcome in report.outcomes:
-            self._counters["ownernode_actions_total"].labels(
-                report.cluster, outcome.action.kind.value, outcome.result.value
-            ).inc()
-        foreign = frozenset(report.foreign)
-        new = len(foreign - known.foreign)
-        self._counters["ownernode_foreign_moves_total"].labels(report.cluster).inc(new)
-        known.foreign = foreign
 
     def time_phase(self, cluster: str, phase: CyclePhase, seconds: float) -> None:
         """Note how long a part of a cycle took."""
@@ -89,26 +101,19 @@ class Metrics:
         return await asyncio.to_thread(generate_latest, self._registry)
 
     def samples(self) -> Iterator[Sample]:
-        """Every gauge sample now, with the cluster as the first label value."""
+        """Every gauge and counter now, with the cluster as the first label value."""
         for cluster, known in tuple(self._clusters.items()):
-            values: dict[tuple[str, tuple[str, ...]], float] = {
-                (metric.name, zero): 0.0
-                for metric in _of_kind(Kind.GAUGE)
-                for zero in metric.zeros()
+            values: dict[tuple[str, Labels], float] = {
+                (metric.name, zero): 0.0 for metric in _sampled() for zero in metric.zeros()
             }
             for name, labels, value in self._of_cluster(known):
                 values[(name, labels)] = value
             yield from ((n, (cluster, *labels), value) for (n, labels), value in values.items())
 
-    def _start_at_zero(self, cluster: str) -> None:
-        for metric in (*_of_kind(Kind.COUNTER), *_of_kind(Kind.HISTOGRAM)):
-            made = self._counters.get(metric.name) or self._histograms[metric.name]
-            for zero in metric.zeros():
-                made.labels(cluster, *zero)
-
     def _of_cluster(self, known: _Cluster) -> Iterator[Sample]:
         report = known.report
-        source = self._sources(report.cluster)
+        source = self._source(report.cluster)
+        traffic = self._traffic(report.cluster)
         yield from _of_vms(report)
         yield from _of_plan(report)
         for node in report.nodes:
@@ -128,10 +133,21 @@ class Metrics:
         yield "ownernode_spec_findings", (source,), len(report.findings)
         yield "ownernode_mode_info", (report.mode.value,), 1
         yield "ownernode_build_info", (self._version,), 1
+        yield "ownernode_logon_failures_total", (), traffic.logon_failures
+        for request, count in traffic.requests.items():
+            yield "ownernode_winrm_requests_total", request, count
+        for (name, labels), count in tuple(known.counts.items()):
+            yield name, labels, count
 
 
 def _bring_forward(known: _Cluster, report: ClusterReport) -> None:
     known.report = report
+    for outcome in report.outcomes:
+        labels = (outcome.action.kind.value, outcome.result.value)
+        known.counts["ownernode_actions_total", labels] += 1
+    foreign = frozenset(report.foreign)
+    known.counts["ownernode_foreign_moves_total", ()] += len(foreign - known.foreign)
+    known.foreign = foreign
     drifted = {vm.key for vm in report.vms if vm.verdict not in _NOT_DRIFTED}
     known.drifted_since = {
         key: known.drifted_since.get(key, report.observed_at) for key in sorted(drifted)
@@ -172,36 +188,34 @@ def _of_node(node: NodeObserved, observed_at: datetime | None) -> Iterator[Sampl
         yield name, (node.name,), node.memory_available_bytes
 
 
-class _Gauges(Collector):
-    """Gauges made anew at each scrape: what is no longer in the report leaves no series behind."""
+class _Samples(Collector):
+    """Families made anew at each scrape: what is no longer in a report leaves no series behind."""
 
     def __init__(self, samples: Callable[[], Iterator[Sample]]) -> None:
         self._samples = samples
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> Iterator[Family]:
         """The families without samples, so that registering does not collect."""
         yield from self._families().values()
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """The families with the samples of now."""
         families = self._families()
         for name, labels, value in self._samples():
             families[name].add_metric(labels, value)
         yield from families.values()
 
-    def _families(self) -> dict[str, GaugeMetricFamily]:
-        return {
-            m.name: GaugeMetricFamily(m.name, m.help, labels=m.label_names)
-            for m in _of_kind(Kind.GAUGE)
-        }
+    def _families(self) -> dict[str, Family]:
+        types = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
+        return {m.name: types[m.kind](m.name, m.help, labels=m.label_names) for m in _sampled()}
 
 
-def _of_kind(kind: Kind) -> tuple[Metric, ...]:
-    return tuple(m for m in METRICS if m.kind is kind)
+def _sampled() -> tuple[Metric, ...]:
+    return tuple(m for m in METRICS if m.kind is not Kind.HISTOGRAM)
 
 
-def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
-    return Counter(metric.name, metric.help, metric.label_names, registry=registry)
+def _histograms() -> tuple[Metric, ...]:
+    return tuple(m for m in METRICS if m.kind is Kind.HISTOGRAM)
 
 
 def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:

@@ -28,7 +28,30 @@ class CyclePhase(StrEnum):
 
     OBSERVE = "observe"
     PLAN = "plan"
-    ACT = "act"
+
+
+class Operation(StrEnum):
+    """The operations of docs/protocol.md."""
+
+    PING = "ping"
+    OBSERVE = "observe"
+    MOVE = "moveRole"
+    START = "startRole"
+    REGISTER = "registerVm"
+    CREATE = "createVm"
+
+
+class RequestResult(StrEnum):
+    """How a call to a node ended: with an answer, or with one of the errors that cross a border."""
+
+    ANSWERED = "Answered"
+    UNREACHABLE = "Unreachable"
+    LOGON_REFUSED = "LogonRefused"
+    BUSY = "Busy"
+    REMOTE_FAILED = "RemoteFailed"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+    PROTOCOL_BROKEN = "ProtocolBroken"
+    MISCONFIGURED = "SpecError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +207,20 @@ _COUNTERS = (
         name="ownernode_foreign_moves_total",
         kind=Kind.COUNTER,
         help="Changes of owner node that this controller did not order.",
+    ),
+    Metric(
+        name="ownernode_winrm_requests_total",
+        kind=Kind.COUNTER,
+        help="Calls to nodes by operation and by how they ended.",
+        labels=(
+            Label(name="operation", values=Operation),
+            Label(name="result", values=RequestResult),
+        ),
+    ),
+    Metric(
+        name="ownernode_logon_failures_total",
+        kind=Kind.COUNTER,
+        help="Log-ons of the cluster's account that a node refused.",
     ),
 )
 _HISTOGRAMS = (
