@@ -17,7 +17,7 @@ from controller.model.names import fold
 from controller.simulator.agent_process import AgentHost, shipped_scripts
 from controller.simulator.builtin_processes import BuiltinProcesses
 from controller.simulator.cmdlet_errors import NodeHangs, NodeUnreachable
-from controller.simulator.engine import EngineHost
+from controller.simulator.engine import ENGINES_MAX, EngineHost
 from controller.simulator.inventory import Node
 from controller.simulator.invoke import invoke
 from controller.simulator.processes import ProcessHost
@@ -76,6 +76,8 @@ class SimulatedSite:
         engine: Path | None = None,
         settings: WinRMSettings | None = None,
     ) -> None:
+        if engine and len(world.cluster.nodes) > ENGINES_MAX:
+            raise ValueError(f"with a PowerShell engine a cluster has {ENGINES_MAX} nodes at most")
         self.world = world
         self.user = user
         self.password = password

@@ -1,5 +1,6 @@
 """The whole simulated site: a world on real time, met through pywinrm alone."""
 
+import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from winrm_node import PASSWORD, USER, LoopThread, run, shell
 
 from controller.simulator.agent_process import shipped_scripts
 from controller.simulator.config import load_world
+from controller.simulator.engine import find_engine
 from controller.simulator.serve import SimulatedSite
 
 WORLD = """
@@ -176,6 +178,31 @@ def test_new_agent_knows_no_job_of_the_one_before(open_site: Open) -> None:
     jobs = call(agent, "observe", clusterWide=False)["jobs"]
     assert [job["intent"] for job in jobs] == [intent]
     assert call(agent_on(site, "HV02"), "observe", clusterWide=False)["jobs"] == []
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+def test_scripts_run_in_an_engine_where_there_is_one(open_site: Open) -> None:
+    """The same client, the same world; between them a real PowerShell executes the real agent."""
+    engine = find_engine()
+    if engine is None:
+        tell = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        tell("no PowerShell engine: OWNERNODE_POWERSHELL is not set and there is no pwsh on PATH")
+    site = open_site(engine=engine)
+    agent = agent_on(site, "HV02")
+    seen = call(agent, "observe", clusterWide=False)
+    assert sorted(vm["name"] for vm in seen["vms"]) == ["LAB01", "WEB01"]
+    with shell(connect(site, "HV02")) as shell_id:
+        assert run(connect(site, "HV02"), shell_id, "hostname")[0] == "HV02\r\n"
+    agent.close()
+
+
+def test_more_engines_than_the_machine_can_bear_are_refused_at_once(tmp_path: Path) -> None:
+    """An engine takes some 100 MB: larger fleets are answered by the simulator itself."""
+    nodes = ", ".join(f"{{name: HV{number:02d}}}" for number in range(1, 6))
+    world = load_world(f"cluster: {{name: demo, domain: demo.example}}\nnodes: [{nodes}]\n")
+    with pytest.raises(ValueError, match="4 nodes"):
+        SimulatedSite(world, user=USER, password=PASSWORD, engine=tmp_path / "pwsh")
 
 
 def test_site_leaves_nothing_behind(loop: LoopThread) -> None:
