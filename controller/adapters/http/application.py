@@ -33,7 +33,7 @@ class Sources:
     board: Board
     metrics: Callable[[], Awaitable[bytes]]
     metrics_type: str
-    explain: Callable[[str], list[dict[str, Any]]]
+    explain: Callable[[str], Awaitable[list[dict[str, Any]]]]
     """Explanations of every VM of that name, spec name or id, in all clusters."""
 
 
@@ -95,7 +95,7 @@ async def _status(sources: Sources, _: Request) -> Response:
 
 async def _explain(sources: Sources, request: Request) -> Response:
     vm = request.path_params["vm"]
-    found = await run_in_threadpool(sources.explain, vm)
+    found = await sources.explain(vm)
     if not found:
         message = f"no spec and no VM is called {vm!r} here"
         return JSONResponse({"error": message}, HTTPStatus.NOT_FOUND)

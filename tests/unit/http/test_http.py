@@ -44,7 +44,7 @@ def with_server(
     async def metrics() -> bytes:
         return b"ownernode_up 1\n"
 
-    def explain(vm: str) -> list[dict[str, Any]]:
+    async def explain(vm: str) -> list[dict[str, Any]]:
         return [{"vm": vm}] if vm in ("SQL01", "a/b") else []
 
     async def run() -> None:
