@@ -17,7 +17,7 @@ def test_sealed_messages_break_for_good_after_an_idle_cut(serve: Serve) -> None:
 
     The incident: evil-winrm-py issue 3, "400 after 2 min 5 s"; Ansible works around it.
     """
-    node = serve(idle_seconds=0.05)
+    node = serve(idle_seconds=0.4)
     client = node.client()
     shell_id = client.open_shell()
     wait_until_cut(node)
@@ -33,7 +33,7 @@ def test_sealed_messages_break_for_good_after_an_idle_cut(serve: Serve) -> None:
 @pytest.mark.parametrize("transport", ["basic", "ntlm"])
 def test_https_survives_an_idle_cut(serve: Serve, transport: str) -> None:
     """Where messages are not sealed the client reconnects and logs on without being told."""
-    node = serve(idle_seconds=0.05, https=True)
+    node = serve(idle_seconds=0.4, https=True)
     client = node.client(transport, https=True)
     shell_id = client.open_shell()
     wait_until_cut(node)
@@ -42,7 +42,7 @@ def test_https_survives_an_idle_cut(serve: Serve, transport: str) -> None:
 
 def test_waiting_for_output_is_not_idling(serve: Serve) -> None:
     """A Receive that is held longer than the idle time keeps its connection."""
-    node = serve(idle_seconds=0.05, operation_seconds_max=0.2)
+    node = serve(idle_seconds=0.3, operation_seconds_max=0.6)
     client = node.client()
     shell_id = client.open_shell()
     command_id = client.run_command(shell_id, "silent")

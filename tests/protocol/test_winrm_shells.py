@@ -180,7 +180,7 @@ def test_forgotten_shell_dies_of_its_idle_time(serve: Serve) -> None:
     """An agent whose controller has gone ends by itself, with its process."""
     programs = Programs()
     client = serve(programs).client()
-    shell_id = client.open_shell(idle_timeout="PT0.05S")
+    shell_id = client.open_shell(idle_timeout="PT0.5S")
     client.run_command(shell_id, "silent")
     assert programs.silent[0].killed.wait(10)
     with pytest.raises(WSManFaultError, match="invalid selectors"):
@@ -234,7 +234,7 @@ def test_shell_of_somebody_else_is_out_of_reach(serve: Serve) -> None:
 
 def test_receive_without_output_times_out_and_loses_nothing(serve: Serve) -> None:
     """Fault 2150858793 means: ask again; the process goes on and its output is kept."""
-    client = serve(operation_seconds_max=0.05).client()
+    client = serve(operation_seconds_max=0.2).client()
     with shell(client) as shell_id:
         command_id = client.run_command(shell_id, "more", console_mode_stdin=False)
         for _ in range(3):
@@ -246,7 +246,7 @@ def test_receive_without_output_times_out_and_loses_nothing(serve: Serve) -> Non
 
 def test_send_to_a_full_pipe_times_out(serve: Serve) -> None:
     """A process that does not read lets Send run into OperationTimeout."""
-    client = serve(operation_seconds_max=0.05).client()
+    client = serve(operation_seconds_max=0.2).client()
     with shell(client) as shell_id:
         command_id = client.run_command(shell_id, "silent")
         with pytest.raises(WinRMOperationTimeoutError):
