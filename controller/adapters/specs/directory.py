@@ -2,7 +2,7 @@
 
 What is in force: each document that is right now; for one that is bad now, its own last good
 version, also after a restart; and nothing for one that is gone, which never acts on a VM.
-"Gone" is believed only of a file that could be read as a whole.
+"Gone" is believed only where its file is gone, or is there without a fault.
 """
 
 import asyncio
@@ -48,6 +48,7 @@ class DirectorySource:
         self._root = root
         self._store = LastGood(state)
         self._good: Mapping[Identity, Good] | None = None
+        self._on_disk: Mapping[Identity, Kept] = {}
         self._lost: tuple[Finding, ...] = ()
         self._seen: folder.Look | None = None
         self._reading: SpecReading | None = None
@@ -62,32 +63,32 @@ class DirectorySource:
         """The same, in the calling thread."""
         if self._good is None:
             self._good, self._lost = _recall(self._store)
+            self._on_disk = _kept(self._good)
         if self._reading is not None and self._seen == folder.look(self._root):
             return self._reading
         contents = folder.read(self._root)
         if contents is None:
-            return self._reading or _reading(
-                self._good,
-                (),
-                (_about(folder.ROOT, "keeps changing while it is read"), *self._lost),
-            )
+            unsteady = _about(folder.ROOT, "keeps changing while it is read")
+            return self._reading or _reading(self._good, (), (unsteady, *self._lost))
         known = {good.document.digest: good.document for good in self._good.values()}
         reading = read_documents(contents.files, allowed=PLACEMENT_KINDS, known=known)
         good, twice, findings = settle(self._good, reading, contents)
         findings = (*contents.findings, *reading.findings, *findings, *self._lost)
         findings += self._remember(good)
-        self._seen = contents.look if contents.look.is_settled() else None
+        is_done = contents.look.is_settled() and self._on_disk == _kept(good)
+        self._seen = contents.look if is_done else None
         self._reading = _reading(good, twice, findings)
         return self._reading
 
     def _remember(self, good: Mapping[Identity, Good]) -> tuple[Finding, ...]:
         """Keep the good versions in memory, and on disk if they changed."""
-        changed = self._good is None or _kept(good) != _kept(self._good)
         self._good = good
-        if not changed:
+        kept = _kept(good)
+        if kept == self._on_disk:
             return ()
         try:
-            self._store.keep(_kept(good))
+            self._store.keep(kept)
+            self._on_disk = kept
         except OSError as error:
             why = error.strerror or type(error).__name__
             message = f"last good versions can't be kept over a restart: {why}"
@@ -112,15 +113,15 @@ def settle(
             findings.append(_cut_short(document))
         else:
             fresh.setdefault(identity, []).append(Good(document=document, text=segment.raw))
-    unread = {refused.file for refused in reading.refused if refused.identity is None}
-    unread |= {finding.file for finding in contents.findings}
+    faulty = {refused.file for refused in reading.refused}
+    faulty |= {finding.file for finding in (*contents.findings, *findings)}
     if not contents.files:
-        unread.add(folder.ROOT)
+        faulty.add(folder.ROOT)
         findings.append(_about(folder.ROOT, "holds no YAML file; what was in force stays"))
     held = {
         identity: good
         for identity, good in before.items()
-        if identity not in fresh and (identity in bad or _lies_in(good.document.file, unread))
+        if identity not in fresh and (identity in bad or _lies_in(good.document.file, faulty))
     }
     good = held | {identity: found[0] for identity, found in fresh.items() if len(found) == 1}
     twice = tuple(item.document for found in fresh.values() if len(found) > 1 for item in found)

@@ -157,8 +157,7 @@ def _judge(
 ) -> tuple[Resource | None, tuple[Finding, ...]]:
     """The model of a document, and every fault of it: of the text, of the kind, of the fields."""
     troubles = tuple(from_trouble(file, trouble) for trouble in tree.troubles)
-    if any(trouble.path == () for trouble in tree.troubles):
-        # What was read so far is not the document: looking for its fields would find only ghosts.
+    if not tree.is_whole:  # looking for its fields would find only ghosts
         return None, troubles
     if not isinstance(tree.data, dict):
         message, expected = "is no mapping", "a mapping with apiVersion, kind, metadata and spec"
@@ -208,7 +207,7 @@ def _below(path: str, spoilt: tuple[str, ...]) -> bool:
 
 def _identity(tree: Tree) -> Identity | None:
     """Which document it is, where a faulty text still says so beyond doubt."""
-    if any(trouble.path == () for trouble in tree.troubles) or not isinstance(tree.data, dict):
+    if not tree.is_whole or not isinstance(tree.data, dict):
         return None
     kind, metadata = tree.data.get("kind"), tree.data.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None

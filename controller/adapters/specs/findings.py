@@ -63,6 +63,8 @@ def from_contradiction(file: str, tree: Tree, found: Contradiction) -> Finding:
 def from_validation(file: str, kind: str, tree: Tree, error: ValidationError) -> Iterator[Finding]:
     """A finding for each fault that the kind's model found, in the order of the fields."""
     for detail in error.errors(include_url=False)[:TROUBLES_MAX]:
+        if _is_echo(detail):
+            continue
         if detail["type"] == "contradictions":
             for found in detail["ctx"]["found"]:
                 at = Contradiction(
@@ -71,6 +73,11 @@ def from_validation(file: str, kind: str, tree: Tree, error: ValidationError) ->
                 yield from_contradiction(file, tree, at)
         else:
             yield _finding(file, kind, tree, detail)
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """Whether a list only seems too short, because pydantic does not count its bad entries."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _finding(file: str, kind: str, tree: Tree, detail: ErrorDetails) -> Finding:
@@ -114,7 +121,7 @@ def _words(kind: str, path: Path, detail: ErrorDetails) -> tuple[str, str | None
         case "too_short" | "too_long":
             low = schema.get("minItems", 0)
             high = schema.get("maxItems", schema.get("maxProperties"))
-            return f"has {context['actual_length']} entries", f"{low} to {high}", None
+            return f"has {len(value)} entries", f"{low} to {high}", None
         case _:
             return f"is {_type_of(value)}", _expected_type(schema, value), None
 

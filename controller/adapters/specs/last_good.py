@@ -33,7 +33,7 @@ class LastGood:
         self._path = state / "last-good.json"
 
     def load(self) -> tuple[dict[Identity, Kept], tuple[Finding, ...]]:
-        """What was kept, and a finding if the file can't be believed. Nothing kept is no finding."""
+        """What was kept, and a finding if the file can't be believed."""
         try:
             raw = self._path.read_bytes()
         except FileNotFoundError:

@@ -1,8 +1,8 @@
 """The text of one YAML document becomes plain data with the place of each field, or troubles.
 
 Read is the part of YAML that every reader takes the same way, kubectl's YAML 1.1 and YAML 1.2
-alike: mappings, lists, text, whole and decimal numbers, true and false. Whatever two readers could take
-for two things (`Off`, `12:30`, `0777`, a repeated key) is refused by name, never guessed.
+alike: mappings, lists, text, whole and decimal numbers, true and false. Whatever two readers could
+take for two things (`Off`, `12:30`, `0777`, a repeated key) is refused by name, never guessed.
 """
 
 import re
@@ -44,11 +44,12 @@ _NULLS = frozenset({"", "~", "null"})
 _TWO_FACED_BOOLEANS = frozenset({"True", "TRUE", "False", "FALSE", "y", "Y", "n", "N", "no", "No"})
 _TWO_FACED_BOOLEANS |= {"yes", "Yes", "YES", "NO", "on", "On", "ON", "off", "Off", "OFF"}
 _TWO_FACED_WORDS = _TWO_FACED_BOOLEANS | {"Null", "NULL", "=", "<<"}
+# Possessive throughout: a million digits must not be tried in a million ways.
 _TWO_FACED_NUMBERS = re.compile(
     r"""[-+]?(?:
-        0[0-9_]+ | 0[bB][01_]+ | 0[oO][0-7_]+ | 0[xX][0-9a-fA-F_]+    # other bases
-      | [0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?                   # base 60: 12:30 is 750
-      | (?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?      # +1, 1_000, 1e3, .5, 1.
+        0[0-9_]++ | 0[bB][01_]++ | 0[oO][0-7_]++ | 0[xX][0-9a-fA-F_]++    # other bases
+      | [0-9][0-9_]*+(?::[0-5]?[0-9])++(?:\.[0-9_]*+)?                    # base 60: 12:30 is 750
+      | (?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9_]++)(?:[eE][-+]?[0-9]++)?  # +1, 1_000, 1e3, .5
       | \.(?:inf|Inf|INF)
     )
     | \.(?:nan|NaN|NAN)
@@ -78,6 +79,8 @@ class Tree:
     values: Mapping[Path, Place]
     troubles: tuple[Trouble, ...]
     """With any of them the data is not to be used, only to be searched for more faults."""
+    is_whole: bool
+    """Whether the text was read to its end; otherwise its fields tell nothing."""
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Where the field stands, or else the nearest thing around it that is there."""
@@ -126,14 +129,16 @@ def read(segment: Segment) -> Tree | None:
     before = segment.lines_before
     unreadable = _bad_bytes(segment.raw, before) or tuple(_bad_characters(text, before))
     if unreadable:
-        return Tree(data=None, keys={}, values={}, troubles=unreadable)
+        return _nothing(unreadable)
     if segment.is_last and segment.raw and not segment.raw.endswith(b"\n"):
-        return Tree(data=None, keys={}, values={}, troubles=(_cut_off(text, before),))
+        return _nothing((_cut_off(text, before),))
     if _ONLY_COMMENTS.fullmatch(text.replace("\r\n", "\n")):
         return None
     builder = _Builder(lines_before=before)
+    is_whole = False
     try:
         builder.build(text)
+        is_whole = True
     except _TooMuch:
         pass
     except yaml.MarkedYAMLError as error:
@@ -145,7 +150,12 @@ def read(segment: Segment) -> Tree | None:
         keys=builder.keys,
         values=builder.values,
         troubles=tuple(builder.troubles[:TROUBLES_MAX]),
+        is_whole=is_whole,
     )
+
+
+def _nothing(troubles: tuple[Trouble, ...]) -> Tree:
+    return Tree(data=None, keys={}, values={}, troubles=troubles, is_whole=False)
 
 
 def plain_value(text: str) -> str | int | float | bool | None:
