@@ -143,7 +143,9 @@ def test_only_the_shipped_bootstrap_is_run(serve: Serve, words: list[str], compl
     assert complaint in stderr.decode()
 
 
-@pytest.mark.parametrize("line", [b"AAAA\n", base64.b64encode(gzip.compress(b"other", mtime=0)) + b"\n"])
+@pytest.mark.parametrize(
+    "line", [b"AAAA\n", base64.b64encode(gzip.compress(b"other", mtime=0)) + b"\n"]
+)
 def test_only_the_shipped_agent_is_run(serve: Serve, line: bytes) -> None:
     """A text that was damaged on its way, or is another version's, ends the process."""
     client = serve(AgentHost(Operations().respond, SCRIPTS)).client()

@@ -50,7 +50,8 @@ class Accounts:
         self._passwords = {account.user.casefold(): account.password for account in accounts}
         lines = []
         for account in accounts:
-            if ":" in account.user + account.password or not account.password.isprintable():
+            written = account.user + account.password
+            if ":" in written or not written.isprintable():
                 raise ValueError("NTLM's credential file has no way to write ':' or control codes")
             domain, _, user = account.user.rpartition("\\")
             lines.append(f"{domain}:{user}:{account.password}\n")

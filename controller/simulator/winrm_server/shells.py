@@ -213,16 +213,13 @@ class ShellTable:
         return command
 
     async def remove(self, shell: Shell) -> None:
-        """End a shell and all that runs in it."""
-        self._shells.pop(shell.id, None)
-        if timer := self._timers.pop(shell.id, None):
-            timer.cancel()
-        for command in shell.commands.values():
-            await command.kill()
+        """End a shell and all that runs in it, to the end even if the caller is interrupted."""
+        await asyncio.shield(self._end(shell))
 
     async def remove_all(self) -> None:
         for shell in list(self._shells.values()):
-            await self.remove(shell)
+            self._end(shell)
+        await asyncio.gather(*self._dying)
 
     async def _start(self, shell: Shell, line: tuple[str, ...], *, skip_cmd_shell: bool) -> Process:
         if not skip_cmd_shell and len(" ".join(line)) > COMMAND_LINE_CHARACTERS_MAX:
@@ -241,12 +238,22 @@ class ShellTable:
         if timer := self._timers.get(shell.id):
             timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timers[shell.id] = loop.call_later(shell.idle_seconds, self._expire, shell)
+        self._timers[shell.id] = loop.call_later(shell.idle_seconds, self._end, shell)
 
-    def _expire(self, shell: Shell) -> None:
-        task = asyncio.create_task(self.remove(shell), name=f"end of idle shell {shell.id}")
+    def _end(self, shell: Shell) -> asyncio.Task[None]:
+        """Forget a shell at once; the task ends with the last of its processes."""
+        self._shells.pop(shell.id, None)
+        if timer := self._timers.pop(shell.id, None):
+            timer.cancel()
+        task = asyncio.create_task(_kill(shell), name=f"end of shell {shell.id}")
         self._dying.add(task)
         task.add_done_callback(self._dying.discard)
+        return task
+
+
+async def _kill(shell: Shell) -> None:
+    for command in shell.commands.values():
+        await command.kill()
 
 
 def _complaint(text: str) -> EndedProcess:
