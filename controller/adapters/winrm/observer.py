@@ -62,12 +62,16 @@ class ClusterObserver:
         caller: NodeCaller,
         clock: Clock,
         aside: Aside = inline,
+        node_seconds: float = NODE_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._cluster = cluster
         self._seeds = seeds
         self._caller = caller
         self._clock = clock
         self._aside = aside
+        self._node_seconds = node_seconds
+        self._look_seconds = look_seconds
         self._cluster_id: str | None = None
         self._known: tuple[str, ...] = ()
         """Nodes to ask, as the last look had them."""
@@ -126,7 +130,7 @@ class ClusterObserver:
     async def _ask_one(self, look: "_Round", name: str, *, cluster_wide: bool) -> None:
         key = fold(short_node(name))
         at = self._clock.now()
-        left_seconds = LOOK_SECONDS - (at - look.started_at).total_seconds()
+        left_seconds = self._look_seconds - (at - look.started_at).total_seconds()
         look.asked.add(key)
         try:
             if left_seconds <= 0:
@@ -135,7 +139,7 @@ class ClusterObserver:
                 name,
                 "observe",
                 {"clusterWide": cluster_wide},
-                timeout_seconds=min(NODE_SECONDS, left_seconds),
+                timeout_seconds=min(self._node_seconds, left_seconds),
             )
             reply = await self._aside(parse_observation, data)
         except OwnernodeError as error:

@@ -125,6 +125,10 @@ class NodeTransport(Transport):
         self.credentials = credentials
         self.username = credentials.username
         self.password = credentials.password.reveal()
+        if self.auth_method == "basic":
+            # requests would encode these as Latin-1, and fail with part of a password in its text.
+            self.username = self.username.encode("utf-8")  # type: ignore[assignment]
+            self.password = self.password.encode("utf-8")  # type: ignore[assignment]
 
     def build_session(self) -> requests.Session:
         """The session, whole or not at all.
