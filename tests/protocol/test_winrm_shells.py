@@ -1,8 +1,10 @@
 """Shells, commands, streams and quotas, seen through stock pywinrm."""
 
+import asyncio
 import contextlib
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from winrm_node import (
     shell,
 )
 
+from controller.simulator.processes import Process
 from controller.simulator.winrm_server import faults
 from controller.simulator.winrm_server.soap import duration_seconds
 
@@ -360,3 +363,43 @@ def test_closing_the_client_while_it_waits_leaves_the_node_well(serve: Serve) ->
         client.get_command_output_raw(shell_id, command_id)
     with contextlib.closing(node.connect()), shell(node.client()) as other:
         assert run(node.client(), other, "hostname")[2] == 0
+
+
+class Slow(Programs):
+    """Programs that start only when they are let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starting = threading.Event()
+        self.may_start = asyncio.Event()
+
+    async def start(
+        self, node: str, command: str, arguments: tuple[str, ...], environment: Mapping[str, str]
+    ) -> Process:
+        self.starting.set()
+        await self.may_start.wait()
+        return await super().start(node, command, arguments, environment)
+
+
+def test_command_that_starts_in_a_dying_shell_dies_with_it(serve: Serve) -> None:
+    """No process outlives its shell, not even one that was being started when the shell went."""
+    programs = Slow()
+    node = serve(programs)
+    client = node.client()
+    shell_id = client.open_shell()
+    told: list[WSManFaultError] = []
+
+    def start() -> None:
+        try:
+            client.run_command(shell_id, "silent")
+        except WSManFaultError as fault:
+            told.append(fault)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    assert programs.starting.wait(10)
+    node.loop.run(node.server.kill_shells())
+    node.loop.call(programs.may_start.set)
+    starting.join(10)
+    assert [fault.wsman_fault_code for fault in told] == [995]
+    assert programs.silent[0].killed.is_set()

@@ -38,6 +38,9 @@ class LoopThread:
     def run(self, work: Coroutine[Any, Any, T], *, timeout_seconds: float = 30) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_seconds)
 
+    def call(self, action: Callable[[], Any]) -> None:
+        self._loop.call_soon_threadsafe(action)
+
     def close(self) -> None:
         async def end_everything() -> None:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}

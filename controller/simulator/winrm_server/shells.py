@@ -208,6 +208,9 @@ class ShellTable:
             raise faults.too_many_operations(self._operations_per_user_max)
         shell.operations += 1
         process = await self._start(shell, line, skip_cmd_shell=skip_cmd_shell)
+        if shell.id not in self._shells:
+            await process.kill()
+            raise faults.aborted()
         command = Command(process, element_bytes=self._element_bytes)
         shell.commands[command.id] = command
         return command
@@ -252,7 +255,7 @@ class ShellTable:
 
 
 async def _kill(shell: Shell) -> None:
-    for command in shell.commands.values():
+    for command in tuple(shell.commands.values()):
         await command.kill()
 
 
