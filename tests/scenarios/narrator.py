@@ -1,0 +1,113 @@
+"""Turns what happened into lines: virtual time, who, and one sentence. Only what changed is said.
+
+Lines are rendered here from the structured reports, never from production's own sentences, so that
+rewording those breaks no scenario.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from controller.model.plan import Action, Hold
+from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
+from tests.support.virtual_time import EPOCH
+
+
+class Narrator:
+    """Collects the lines of one run, and is shown every report."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.now_seconds = 0.0
+        self._said: dict[str, str] = {}
+        self._foreign: set[object] = set()
+
+    def say(self, who: str, sentence: str) -> None:
+        """Add a line at the present instant."""
+        self.lines.append(f"{self.now_seconds:8.1f}  {who:<10}  {sentence}")
+
+    def forget(self) -> None:
+        """A new controller says everything anew."""
+        self._said.clear()
+
+    async def show(self, report: ClusterReport) -> None:
+        """Say what this report changes (a StatusSink)."""
+        for gap in report.gaps:
+            self._once(f"gap {gap.node}", f"cannot see {gap.node or 'the lists'}: {gap.reason}")
+        seen = {f"gap {gap.node}" for gap in report.gaps}
+        self._no_longer("gap ", seen, "sees {} again")
+        holds = {f"all {hold.reason}": hold for hold in report.cluster_holds}
+        for key, hold in holds.items():
+            self._once(key, f"starts nothing: {hold.reason}{_evidence(hold)}")
+        self._no_longer("all ", set(holds), "is free of {} again")
+        for move in report.foreign:
+            if move not in self._foreign:
+                self._foreign.add(move)
+                name = next((vm.vm for vm in report.vms if vm.vm_id == move.vm_id), move.vm_id)
+                self.say("controller", f"notices {name} moved {move.source} -> {move.target}")
+        for wish in report.plan.impossible:
+            vms = ", ".join(wish.vms)
+            self._once(f"wish {vms}", f"cannot place {vms}: {', '.join(wish.rules)}")
+        for finding in report.audit:
+            self._once(f"audit {finding}", f"AUDIT {finding.rule}: {finding.detail}")
+        for vm in report.vms:
+            self._once(f"vm {vm.key}", _standing(vm))
+        for outcome in report.outcomes:
+            self.say("controller", _answer(outcome))
+        state = "converged" if report.converged else "not converged"
+        self._once("converged", state)
+
+    def _once(self, key: str, sentence: str) -> None:
+        if self._said.get(key) != sentence:
+            self._said[key] = sentence
+            self.say("controller", sentence)
+
+    def _no_longer(self, prefix: str, now: set[str], sentence: str) -> None:
+        for key in [k for k in self._said if k.startswith(prefix) and k not in now]:
+            del self._said[key]
+            self.say("controller", sentence.format(key.removeprefix(prefix)))
+
+
+def _standing(vm: VMReport) -> str:
+    declared = "" if vm.declared in (None, vm.owner) else f", belongs on {vm.declared}"
+    where = f" on {vm.owner}" if vm.owner else ""
+    text = f"{vm.vm} {vm.verdict}{where}{declared}"
+    if vm.hold is None:
+        return text
+    action = f"{vm.hold.action} " if vm.hold.action else ""
+    until = f" until {_seconds(vm.hold.until):.1f}" if vm.hold.until else ""
+    return f"{text}; {action}held: {vm.hold.reason}{_evidence(vm.hold)}{until}"
+
+
+def _evidence(hold: Hold) -> str:
+    shown = _steady(hold.evidence)
+    return f" ({', '.join(f'{k} {v}' for k, v in shown.items())})" if shown else ""
+
+
+def _steady(evidence: Mapping[str, str]) -> dict[str, str]:
+    """What does not tick: an age or an instant would make a line of every cycle."""
+    return {
+        key: value
+        for key, value in sorted(evidence.items())
+        if not key.endswith(("_at", "_seconds", "since", "until", "seen"))
+    }
+
+
+def _seconds(at: datetime) -> float:
+    return (at - EPOCH).total_seconds()
+
+
+def _answer(outcome: Outcome) -> str:
+    said = outcome.result.value
+    if outcome.result is OutcomeResult.REFUSED:
+        said += f" ({outcome.condition}: {outcome.found})"
+    elif outcome.result is OutcomeResult.NOT_SENT:
+        said += f" ({outcome.detail})"
+    return f"{_order(outcome.action)}: {said}"
+
+
+def _order(action: Action) -> str:
+    way = f"{action.source} -> {action.target}" if action.source else f"on {action.target}"
+    if action.source == action.target:
+        way = f"on {action.target}"
+    for_whom = f" for {action.because_of}" if action.because_of else ""
+    return f"{action.kind} {action.vm} {way} because {action.reason}{for_whom}"
