@@ -137,3 +137,12 @@ def test_promtool_finds_nothing_to_say() -> None:
         check=False,
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_the_page_of_the_docs_lists_every_metric() -> None:
+    """A metric without a line that explains it does not exist for its users."""
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    for metric in METRICS:
+        labels = ", ".join(f"`{label.name}`" for label in metric.labels)
+        line = f"| `{metric.name}` | {metric.kind.value} | {labels} | {metric.help} |"
+        assert line in page, line
