@@ -162,7 +162,8 @@ def _bring_forward(known: _Cluster, report: ClusterReport) -> None:
 def _of_vms(report: ClusterReport) -> Iterator[Sample]:
     verdicts = [vm.verdict for vm in report.vms]
     yield from (("ownernode_vms", (v.value,), verdicts.count(v)) for v in sorted(set(verdicts)))
-    holds = [h.reason for h in (*report.cluster_holds, *report.plan.holds)]
+    every = {(h.key, h.reason) for h in (*report.cluster_holds, *report.plan.holds)}
+    holds = [reason for _, reason in every]
     yield from (("ownernode_holds", (r.value,), holds.count(r)) for r in sorted(set(holds)))
     intents = [vm.intent for vm in report.vms if vm.intent is not None]
     for kind in sorted({i.kind for i in intents}):
