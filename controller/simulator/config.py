@@ -59,6 +59,15 @@ def _size(value: object) -> object:
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 
 
+def _state(value: object) -> object:
+    """The name of a state; YAML reads a bare `Off` as false."""
+    names = {state.name: state for state in VmState}
+    found = names.get("Off" if value is False else str(value))
+    if found is None:
+        raise ValueError("a state is Running, Off, Saved, Paused, ...")
+    return found
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -110,7 +119,7 @@ class VmPart(_Part):
     id: str | None = None
     role: str | None = None
     clustered: bool = True
-    state: str = "Running"
+    state: Annotated[VmState, BeforeValidator(_state)] = VmState.Running
     generation: int = 2
     memory: Size = 4 * 1024**3
     memory_demand: Size | None = None
@@ -250,8 +259,7 @@ def _add_volume(world: World, number: int, part: VolumePart) -> None:
 
 def _add_vm(world: World, part: VmPart) -> None:
     node = world.node(part.node)
-    state = VmState[part.state]
-    on = state not in (VmState.Off, VmState.Saved)
+    on = part.state not in (VmState.Off, VmState.Saved)
     root = part.location or (
         world.cluster.volumes[0].mount if world.cluster.volumes else node.vm_path
     )
@@ -266,7 +274,7 @@ def _add_vm(world: World, part: VmPart) -> None:
         path=folder,
         checkpoint_path=folder,
         paging_path=folder,
-        state=state,
+        state=part.state,
         generation=part.generation,
         processors=part.processors,
         processor_compatibility=part.processor_compatibility,

@@ -87,7 +87,7 @@ def set_possible_owners(
 
 def _move_away(sim: Simulation, role: Role) -> None:
     target: Node | None = choose_node(sim, role, sim.cluster.memory_free_bytes())
-    if target is None:
+    if target is None or role.vm_id in sim.cluster.migrations:
         return
     if sim.group_state(sim.cluster, role) is GroupState.Offline:
         move_offline(sim, role, target, Cause.CLUSTER)

@@ -1,0 +1,273 @@
+"""The agent's operations, answered from the simulated world as docs/protocol.md says."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from simulated_worlds import GIB, world
+
+from controller.simulator.cmdlet_errors import NodeUnreachable
+from controller.simulator.invoke import invoke
+from controller.simulator.responder import respond
+from controller.simulator.states import Stage, VmOperationalStatus, VmState
+from controller.simulator.world import World
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "protocol.schema.json").read_text())
+SQL = "name: SQL01, node: HV01, memory: 8Gi"
+INTENT = "00000000-0000-4000-8000-000000000001"
+ROOT = "C:\\ClusterStorage\\Volume1"
+TEMPLATE: Mapping[str, Any] = {
+    "generation": 2,
+    "memoryStartupBytes": 2 * GIB,
+    "memoryMinimumBytes": GIB,
+    "memoryMaximumBytes": 4 * GIB,
+    "processors": 4,
+    "location": ROOT,
+    "disks": [{"path": f"{ROOT}\\NEW\\os.vhdx", "createBytes": 80 * GIB}],
+    "secureBootTemplate": "MicrosoftWindows",
+    "switch": "prod",
+    "vlan": 20,
+    "iso": None,
+}
+
+
+def ask(sim: World, where: str, operation: str, /, **arguments: object) -> Any:
+    """The data of a reply that conforms to the schema."""
+    reply = respond(sim, where, operation, arguments)
+    assert (reply["ok"], reply["errors"]) == (True, [])
+    root = {"$ref": f"#/$defs/{operation}.data", "$defs": SCHEMA["$defs"]}
+    jsonschema.validate(reply["data"], root)
+    return json.loads(json.dumps(reply["data"]))
+
+
+def move(sim: World, node: str = "HV01", target: str = "HV02", source: str = "HV01") -> Any:
+    vm_id = sim.vm("SQL01").id
+    return ask(sim, node, "moveRole", intent=INTENT, vmId=vm_id, source=source, target=target)
+
+
+def create(sim: World, name: str = "NEW", **changes: object) -> Any:
+    return ask(
+        sim,
+        "HV02",
+        "createVm",
+        intent=INTENT,
+        node="HV02",
+        name=name,
+        template={**TEMPLATE, **changes},
+    )
+
+
+def test_an_observation_shows_what_the_node_owns() -> None:
+    """VMs, roles, volumes and lists of all roles, each sorted; lists only when asked for."""
+    sim = world(SQL, "name: WEB01, node: HV02", "name: LOOSE, node: HV01, clustered: false")
+    seen = ask(sim, "HV01", "observe", clusterWide=True)
+    assert seen["node"] == "HV01"
+    assert sorted(vm["name"] for vm in seen["vms"]) == ["LOOSE", "SQL01"]
+    assert [role["name"] for role in seen["roles"]] == ["SQL01"]
+    assert [role["name"] for role in seen["lists"]["roles"]] == ["SQL01", "WEB01"]
+    assert [volume["path"] for volume in seen["lists"]["volumes"]] == [ROOT]
+    assert seen["roles"][0]["vmId"] == sim.vm("SQL01").id
+    assert seen["self"]["memoryAvailableBytes"] == 20 * GIB
+    assert ask(sim, "HV02", "observe", clusterWide=False)["lists"] is None
+
+
+@pytest.mark.parametrize("links", ["objects", "text"])
+def test_a_role_in_flight_shows_its_migration(links: str) -> None:
+    """Read for queued, pending and migrating roles only."""
+    sim = world(SQL, more=f"doubts: {{resourceLinks: {links}}}")
+    assert ask(sim, "HV01", "observe", clusterWide=False)["roles"][0]["migration"] is None
+    assert move(sim) == {"outcome": "submitted"}
+    sim.advance_to(5)
+    seen = ask(sim, "HV01", "observe", clusterWide=False)
+    assert seen["roles"][0]["migration"] == {"state": 2, "progress": 29, "failureReason": 0}
+    assert seen["vms"][0]["status"] == [11, 32774]
+    sim.advance_to(60)
+    assert ask(sim, "HV01", "observe", clusterWide=False)["roles"] == []
+    assert ask(sim, "HV02", "observe", clusterWide=False)["roles"][0]["owner"] == "HV02"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "condition", "found"),
+    [
+        (lambda sim: sim.move_live("SQL01", "HV03"), "noMigration", "32774"),
+        (lambda sim: sim.pause_vm("SQL01"), "vmRunning", "9"),
+        (lambda sim: sim.lock_role("SQL01"), "notLocked", "locked"),
+        (
+            lambda sim: sim.begin_work("SQL01", VmOperationalStatus.MergingDisks),
+            "notBusy",
+            "32772",
+        ),
+        (lambda sim: (sim.crash_node("HV02"), sim.advance_to(11)), "targetUp", "1"),
+        (lambda sim: sim.pause_node("HV02", drain_roles=False), "targetUp", "2"),
+        (lambda sim: sim.avoid_node("HV02"), "targetNotAvoided", "avoided"),
+        (lambda sim: sim.set_possible_owners("SQL01", ["HV01"]), "targetPossible", "machine"),
+        (lambda sim: sim.unregister("SQL01"), "roleExists", "absent"),
+    ],
+)
+def test_a_move_is_refused_by_the_first_condition_that_fails(
+    prepare: Any, condition: str, found: str
+) -> None:
+    """Nothing reaches the cluster."""
+    sim = world(SQL)
+    prepare(sim)
+    assert move(sim) == {"outcome": "refused", "condition": condition, "found": found}
+    assert sim.commands == []
+
+
+def test_a_queued_role_is_told_from_a_moving_one() -> None:
+    """notQueued comes first, with the flags as found."""
+    sim = world(SQL, "name: WEB01, node: HV01")
+    sim.move_live("WEB01", "HV03")
+    sim.move_live("SQL01", "HV03")
+    assert move(sim)["condition"] == "notQueued"
+
+
+def test_a_move_must_be_asked_of_the_owner() -> None:
+    """The node named as source, and the node that is asked."""
+    sim = world(SQL)
+    assert move(sim, node="HV02")["condition"] == "vmHere"
+    answer = move(sim, source="HV03")
+    assert (answer["condition"], answer["found"]) == ("owner", "HV01")
+
+
+def test_registration_and_start() -> None:
+    """A job registers the VM; then its role can be started on its node."""
+    sim = world("name: LOOSE, node: HV02, clustered: false, state: Off")
+    vm_id = sim.vm("LOOSE").id
+    asked = {"intent": INTENT, "vmId": vm_id, "node": "HV02"}
+    assert ask(sim, "HV02", "startRole", **asked)["condition"] == "roleExists"
+    assert ask(sim, "HV02", "registerVm", **asked) == {"outcome": "submitted"}
+    assert ask(sim, "HV02", "registerVm", **asked) == {
+        "outcome": "refused",
+        "condition": "intentNew",
+        "found": "Running",
+    }
+    sim.advance_to(5)
+    (job,) = ask(sim, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["state"], job["vmId"], job["error"]) == ("Succeeded", vm_id, None)
+    assert ask(sim, "HV02", "startRole", **asked) == {"outcome": "submitted"}
+    sim.advance_to(15)
+    assert sim.truth_of("LOOSE").state is VmState.Running
+    other = {**asked, "intent": INTENT[:-1] + "2"}
+    assert ask(sim, "HV02", "registerVm", **other)["condition"] == "notClustered"
+
+
+def test_a_creation_runs_in_steps_and_leaves_its_mark() -> None:
+    """From `creating` to `created`; off, not clustered, as the template says."""
+    sim = world()
+    assert create(sim) == {"outcome": "submitted"}
+    marks = []
+    for tenth in range(100):
+        sim.advance_to(tenth / 10)
+        marks += [vm["mark"] for vm in ask(sim, "HV02", "observe", clusterWide=False)["vms"]]
+    assert list(dict.fromkeys(marks)) == [None, f"{INTENT}:creating", f"{INTENT}:created"]
+    (job,) = ask(sim, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["state"], job["step"], job["vmId"]) == ("Succeeded", "finish", sim.vm("NEW").id)
+    vm = sim.vm("NEW")
+    assert (vm.processors, vm.memory_dynamic, vm.adapters[0].vlan) == (4, True, 20)
+    assert [disk.path for disk in vm.disks] == [f"{ROOT}\\NEW\\os.vhdx"]
+    assert (vm.state, sim.truth_of("NEW").is_clustered) == (VmState.Off, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({"name": "sql01"}, "roleNameFree"),
+        ({"name": "web01"}, "nameFree"),
+        ({"location": "C:\\ClusterStorage", "name": "Volume1"}, "folderFree"),
+        ({"disks": [{"path": f"{ROOT}\\SQL01\\os.vhdx", "createBytes": GIB}]}, "disksFree"),
+        ({"disks": [{"path": f"{ROOT}\\none.vhdx", "createBytes": None}]}, "disksExist"),
+        ({"iso": f"{ROOT}\\none.iso"}, "mediaExists"),
+        ({"switch": "Nowhere"}, "switchExists"),
+        ({"disks": [{"path": f"{ROOT}\\a.vhdx", "createBytes": 2**60}]}, "volumeHasRoom"),
+        ({"disks": [{"path": "D:\\a.vhdx", "createBytes": GIB}]}, "volumeHasRoom"),
+    ],
+)
+def test_a_creation_is_refused_before_anything_is_made(
+    changes: dict[str, Any], condition: str
+) -> None:
+    """Each condition by itself; no VM, no folder, no job."""
+    sim = world(SQL, "name: WEB01, node: HV02, clustered: false")
+    name = changes.pop("name", "NEW")
+    assert create(sim, name, **changes)["condition"] == condition
+    sim.advance_to(60)
+    assert [t.name for t in sim.truth()] == ["SQL01", "WEB01"]
+    assert sim.commands == []
+
+
+def test_a_failing_step_ends_the_job_and_removes_nothing() -> None:
+    """Somebody takes the disk's path meanwhile."""
+    sim = world()
+    create(sim)
+    sim.advance_to(2)
+    taken = {"Path": f"{ROOT}\\NEW\\os.vhdx", "SizeBytes": GIB, "Dynamic": True}
+    invoke(sim, "HV01", "New-VHD", taken)
+    sim.advance_to(30)
+    (job,) = ask(sim, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["state"], job["step"]) == ("Failed", "disks")
+    assert job["error"].startswith("OperationFailed,Microsoft.HyperV.PowerShell.Commands.NewVHD")
+    assert sim.truth_of("NEW").state is VmState.Off
+
+
+def test_what_changes_before_a_job_begins_is_seen_by_it() -> None:
+    """The job checks the name again."""
+    sim = world()
+    create(sim)
+    sim.add_vm("new", "HV02", memory_bytes=GIB)
+    sim.advance_to(30)
+    (job,) = ask(sim, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["state"], job["step"]) == ("Failed", "newVm")
+    assert job["error"].startswith("Refused: nameFree")
+
+
+def test_a_lost_agent_forgets_its_jobs_and_they_go_on() -> None:
+    """Only observation can tell then; a dead node ends them."""
+    sim = world()
+    create(sim)
+    sim.jobs.forget("HV02")
+    sim.advance_to(30)
+    assert ask(sim, "HV02", "observe", clusterWide=False)["jobs"] == []
+    assert sim.vm("NEW").notes.endswith(":created")
+    dead = world()
+    create(dead)
+    dead.advance_to(2)
+    dead.crash_node("HV02")
+    dead.advance_to(30)
+    assert dead.vm("NEW").notes.endswith(":creating")
+    assert dead.vm("NEW").disks == []
+
+
+def test_errors_and_silence_are_told_apart() -> None:
+    """A cluster service that is down, a call that makes no sense, a node that is off."""
+    sim = world(SQL)
+    sim.cut_off("HV01")
+    sim.advance_to(60)
+    reply = respond(sim, "HV01", "observe", {"clusterWide": False})
+    assert (reply["ok"], reply["data"]) == (False, None)
+    errors = reply["errors"]
+    assert isinstance(errors, list)
+    jsonschema.validate(errors[0], {"$ref": "#/$defs/error", "$defs": SCHEMA["$defs"]})
+    assert errors[0]["kind"].startswith("ClusterEndpointNotRegistered,")
+    for operation, arguments in (("stopVm", {}), ("observe", {}), ("moveRole", {"vmId": 3})):
+        bad = respond(sim, "HV02", operation, arguments)["errors"]
+        assert isinstance(bad, list)
+        assert bad[0]["kind"] == "BadCall"
+    sim.crash_node("HV02")
+    with pytest.raises(NodeUnreachable):
+        respond(sim, "HV02", "ping", {})
+
+
+def test_the_stages_are_those_of_the_world() -> None:
+    """A switch-over shows the role pending on its target, which does not list the VM yet."""
+    sim = world(SQL)
+    move(sim)
+    while sim.cluster.migrations[sim.vm("SQL01").id].stage is not Stage.SWITCH_OVER:
+        sim.advance_to(sim.now + 0.25)
+    source = ask(sim, "HV01", "observe", clusterWide=False)
+    target = ask(sim, "HV02", "observe", clusterWide=False)
+    assert ([vm["name"] for vm in source["vms"]], source["roles"]) == (["SQL01"], [])
+    assert (target["vms"], target["roles"][0]["state"]) == ([], 4)
+    assert target["roles"][0]["migration"]["state"] == 3
