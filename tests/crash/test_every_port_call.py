@@ -1,0 +1,51 @@
+"""The controller dies at each port call in turn; the next goes on, and the cluster never notices.
+
+Whatever the moment: no VM has two effects from one intent, each lost command is in the end made
+good, and the end is that of the run without a death.
+"""
+
+from functools import cache
+
+import pytest
+
+from tests.crash.campaign import End, play
+
+# Spread over the workers of xdist; each takes every SHARES-th moment.
+SHARES = 8
+
+
+@cache
+def undisturbed() -> End:
+    return play(None)
+
+
+def test_the_reference_run_is_worth_dying_in() -> None:
+    """It moves, hops, registers, creates and starts, and passes through every port."""
+    end = undisturbed()
+    ports = {moment.removesuffix(" done") for moment in end.moments}
+    assert ports == {
+        "actuator.submit Create",
+        "actuator.submit Move",
+        "actuator.submit Register",
+        "actuator.submit Start",
+        "clock.now",
+        "clock.sleep",
+        "journal.keep",
+        "journal.load",
+        "journal.open_intent",
+        "observer.observe",
+        "specs.read",
+    }
+    assert dict(end.moves_of_ours)["SQL01"] + dict(end.moves_of_ours)["SQL02"] == 3
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_death_at_any_port_call_changes_nothing_in_the_end(share: int) -> None:
+    """Every moment, one run each."""
+    wanted = undisturbed()
+    for number in range(share, len(wanted.moments), SHARES):
+        end = play(number)
+        where = f"died at {number}, {wanted.moments[number]}\n{end.log}"
+        assert end.vms == wanted.vms, where
+        assert end.moves_of_ours == wanted.moves_of_ours, where
