@@ -200,7 +200,6 @@ class _Builder:
     troubles: list[Trouble] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
     nodes: int = 0
-    documents: int = 0
 
     def trouble(self, place: Place, path: Path, message: str, expected: str | None = None) -> None:
         self.troubles.append(Trouble(place=place, path=path, message=message, expected=expected))
@@ -210,21 +209,10 @@ class _Builder:
     def build(self, text: str) -> None:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             match event:
-                case yaml.DocumentStartEvent():
-                    self._start_document(event)
                 case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                     self.open.pop()
                 case yaml.NodeEvent():
                     self._node(event)
-
-    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
-        place = self._place(event)
-        self.documents += 1
-        if event.version or event.tags:
-            self.trouble(place, (), "has % directives", "no directives")
-        if self.documents > 1:
-            self.trouble(place, (), "goes on after its end marker `...`", "`---` before the next")
-            raise _TooMuch
 
     def _node(self, event: yaml.NodeEvent) -> None:
         place = self._place(event)
@@ -404,6 +392,10 @@ _PLAIN_WORDS = {
     "did not find expected key": (
         "the indentation does not fit the lines above",
         "fields of one mapping in one column",
+    ),
+    "did not find expected <document start>": (
+        "goes on after its end",
+        "`---` before another document",
     ),
     "found unexpected end of stream": ("a quote is not closed", "the closing quote"),
 }
