@@ -10,6 +10,8 @@ function Invoke-Ping {
 # Everything this node owns; with ClusterWide also the lists that any node can give.
 function Invoke-Observe {
     param([Parameter(Mandatory = $true)][bool]$ClusterWide)
+    # Jobs first: what a finished one made must be among the VMs and roles read after it.
+    $jobs = @(Get-JobEntries)
     $nodes = @(Get-ClusterNode)
     $local = Find-LocalNode $nodes
     $vms = @(Get-VM | ForEach-Object { ConvertTo-VmEntry $_ })
@@ -20,7 +22,7 @@ function Invoke-Observe {
         self    = Get-SelfEntry
         vms     = @(Get-Sorted $vms 'id')
         roles   = @(Get-Sorted @(Get-RoleEntries $local $vms) 'name')
-        jobs    = @(Get-Sorted @(Get-JobEntries) 'intent')
+        jobs    = @(Get-Sorted $jobs 'intent')
         lists   = $(if ($ClusterWide) { Get-ClusterLists } else { $null })
     }
 }
@@ -118,17 +120,13 @@ function Get-CreationMark([string]$Notes) {
     return $match.Groups[1].Value.ToLowerInvariant()
 }
 
-# The roles that the local node owns. One call lists all their resources; the owner lists and the
-# private properties cost a call each.
+# The roles that the local node owns. A node as input lists its own groups only.
 function Get-RoleEntries($Local, $Vms) {
-    $resources = @(Get-ClusterResource -InputObject $Local)
     foreach ($group in @(Get-ClusterGroup -InputObject $Local)) {
         if ([int]$group.GroupType -ne 111) { continue }
         $owner = Get-NameOf $group.OwnerNode
         if (-not (Test-SameName $owner $Local.Name)) { continue }
-        $name = [string]$group.Name
-        $own = @($resources | Where-Object { Test-SameName (Get-NameOf $_.OwnerGroup) $name })
-        ConvertTo-RoleEntry $group $owner $own $Vms
+        ConvertTo-RoleEntry $group $owner @(Get-ClusterResource -InputObject $group) $Vms
     }
 }
 
@@ -194,7 +192,9 @@ function Get-PrivateNumber($Properties, [string]$Name) {
 # Preferred owners of a group or possible owners of a resource, in the cluster's order.
 function Get-OwnerNames($Object) {
     if ($null -eq $Object) { return }
-    foreach ($node in @(Get-ClusterOwnerNode -InputObject $Object).OwnerNodes) { Get-NameOf $node }
+    foreach ($list in @(Get-ClusterOwnerNode -InputObject $Object)) {
+        foreach ($node in $list.OwnerNodes) { Get-NameOf $node }
+    }
 }
 
 function Get-ClusterLists {
