@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.adapters.winrm.actuator import ClusterActuator
 from controller.adapters.winrm.calling import NodeCaller
+from controller.adapters.winrm.credentials import CredentialSource
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
 from controller.adapters.winrm.observer import ClusterObserver
@@ -90,7 +91,8 @@ class Cluster:
     executed: list[Call]
     servers: Mapping[str, NodeServer] = field(default_factory=dict)
     site: SimulatedSite | None = None
-    credentials_file: Path | None = None
+    credentials: CredentialSource = field(default_factory=CredentialSource)
+    gates: LogonGates = field(default_factory=LogonGates)
 
     async def until(self, fulfilled: Callable[[ObservedState], bool]) -> ObservedState:
         """Look once a (world) second until what is seen fulfils this."""
@@ -162,6 +164,7 @@ async def served(
     limits: Limits = QUICK,
     node_seconds: float = 10.0,
     ca_file: Path | None = None,
+    seeds: tuple[str, ...] = SEEDS,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Cluster]:
     """The cluster behind its nodes' WinRM services; `password` is what the controller believes."""
@@ -179,19 +182,18 @@ async def served(
         credentials.write_text(f"username={USER}\npassword={password}\n", encoding="utf-8")
         async with site:
             connection = Connection(
-                seeds=SEEDS,
+                seeds=seeds,
                 addresses={fold(short_node(n)): a for n, a in site.addresses.items()},
                 authentication=authentication,
                 credentials_file=str(credentials),
                 credentials_env=None,
                 ca_file=str(ca_file or site.ca_file),
             )
-            nodes = WinRMNodes(
-                connection, gates=LogonGates(), program=load_program(), limits=limits
-            )
+            gates = LogonGates()
+            nodes = WinRMNodes(connection, gates=gates, program=load_program(), limits=limits)
             clock = RealClock(speed)
             observer = ClusterObserver(
-                cluster="c1", seeds=SEEDS, caller=nodes, clock=clock, node_seconds=node_seconds
+                cluster="c1", seeds=seeds, caller=nodes, clock=clock, node_seconds=node_seconds
             )
             try:
                 yield Cluster(
@@ -203,10 +205,18 @@ async def served(
                     executed=site.executed,
                     servers=site.servers,
                     site=site,
-                    credentials_file=credentials,
+                    credentials=CredentialSource(file=str(credentials)),
+                    gates=gates,
                 )
             finally:
                 await observer.close()
+
+
+async def eventually(fulfilled: Callable[[], bool]) -> None:
+    """Wait for what other threads or tasks are about to do."""
+    async with asyncio.timeout(20):
+        while not fulfilled():  # noqa: ASYNC110  # nobody there could set an event
+            await asyncio.sleep(0.005)
 
 
 @contextmanager

@@ -85,8 +85,7 @@ class NodeAgent:
     ) -> Mapping[str, Any]:
         """As NodeCaller.call, for this node."""
         node = self._endpoint.node
-        if self._closed:
-            raise Unreachable(f"the connection to {node} is closed")
+        self._check_open()
         self._breaker.check(node)
         if self._waiting >= QUEUE_MAX:
             raise Busy(f"{self._waiting} calls are waiting for {node}")
@@ -111,15 +110,13 @@ class NodeAgent:
         self._closed = True
         if self._under_way is not None:
             self._session.cut(self._under_way[1])
-        await self._left_over(CLOSE_SECONDS)
-        if self._under_way is not None:
-            return  # its thread is in a connect that ends by itself
-        span = Span(CLOSE_SECONDS)
-        work = partial(self._session.close, span, keep_agent=self._jobs_running)
         try:
+            await self._take_turn(CLOSE_SECONDS)
+            span = Span(CLOSE_SECONDS)
+            work = partial(self._session.close, span, keep_agent=self._jobs_running)
             await self._in_thread(span, work)
-        except OutcomeUnknown:
-            return
+        except (Unreachable, OutcomeUnknown):
+            return  # the thread is in a connect, or in a node that hangs; both end by themselves
 
     async def _take_turn(self, timeout_seconds: float) -> None:
         """Hold the lock, with no thread of an abandoned call still at work."""
@@ -128,7 +125,9 @@ class NodeAgent:
             async with asyncio.timeout(timeout_seconds):
                 await self._lock.acquire()
                 try:
-                    await self._left_over(None)
+                    if self._under_way is not None:
+                        await asyncio.wait([self._under_way[0]])
+                        self._under_way = None
                 except BaseException:
                     self._lock.release()
                     raise
@@ -137,19 +136,12 @@ class NodeAgent:
         finally:
             self._waiting -= 1
 
-    async def _left_over(self, seconds: float | None) -> None:
-        """Wait for the thread of an abandoned call, at most so long."""
-        if self._under_way is None:
-            return
-        await asyncio.wait([self._under_way[0]], timeout=seconds)
-        if self._under_way[0].done():
-            self._under_way = None
-
     async def _call_now(
         self, span: Span, operation: str, arguments: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         if not self._session.is_open:
             await self._probe()
+        self._check_open()
         work = partial(
             self._session.call,
             span,
@@ -162,6 +154,10 @@ class NodeAgent:
         if operation in STARTS_A_JOB:
             self._jobs_running = True  # until an observation says otherwise
         return await self._in_thread(span, work)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unreachable(f"the connection to {self._endpoint.node} is closed")
 
     async def _probe(self) -> None:
         """See that somebody listens, before a thread is spent on finding out."""

@@ -17,8 +17,11 @@ from controller.model.names import fold
 REFUSALS_MAX = 2
 WINDOW_SECONDS = 1800.0
 """The usual observation window of account lockout policies (30 minutes, Microsoft baselines)."""
-PROOF_SECONDS = 5.0
-"""How long an acceptance answers for further Basic exchanges, each of which is a log-on."""
+PROOF_SECONDS = 0.5
+"""How long an acceptance answers for further Basic exchanges, each of which is a log-on.
+
+About one look at all nodes: a password changed between two looks is noticed by one or two nodes.
+"""
 
 
 class Turn:
