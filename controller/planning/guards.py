@@ -1,4 +1,4 @@
-"""Rules that turn an action into a hold. Each is one small pure function; the tables give the order.
+"""Rules that turn an action into a hold: small pure functions, in the order of their tables.
 
 Guards of the whole cluster stop everything new and leave the plan as it is. Guards of one VM are
 asked before placement, so that no plan rests on a VM that may not move.

@@ -1,4 +1,4 @@
-"""What each declared VM is, before anybody asks where it should go: one verdict at most, or none yet.
+"""What each declared VM is, before anybody asks where it should go: one verdict at most.
 
 The questions are asked in order of how little they assume; the first answer stands. A case without
 a verdict is at rest and clear, and placement decides whether it is settled.
@@ -60,7 +60,10 @@ def _suspended(view: View, want: VMDesired, seen: VMObserved | None) -> Case | N
 def _conflict(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
     match = view.matches[want.key]
     if match.unclear is not None:
-        found = ", ".join(f"{vm.id} on {vm.owner or 'no node'}" for vm in match.others)
+        found = ", ".join(
+            f"{vm.id} on {vm.owner or 'no node'}"
+            for vm in sorted(match.others, key=lambda vm: vm.id)
+        )
         hold = hold_on(want, match.unclear, found=found)
     elif seen is not None and seen.id in view.claimed_twice:
         hold = hold_on(want, HoldReason.SPEC_CONFLICT, vm_id=seen.id, spec=want.source)
@@ -86,6 +89,7 @@ def _outcome_open(want: VMDesired, intent: Intent) -> Hold | None:
     """Only where something is doubtful: a command that shows its work needs no explanation."""
     if not intent.unknown and intent.first_quiet_at is None:
         return None
+    quiet = intent.first_quiet_at
     return hold_on(
         want,
         HoldReason.OUTCOME_OPEN,
@@ -94,7 +98,7 @@ def _outcome_open(want: VMDesired, intent: Intent) -> Hold | None:
         intent=intent.id,
         sent_at=intent.opened_at.isoformat(),
         reply="lost" if intent.unknown else "accepted",
-        **({"quiet_since": intent.first_quiet_at.isoformat()} if intent.first_quiet_at else {}),
+        quiet_since=quiet.isoformat() if quiet is not None else "",
     )
 
 

@@ -1,0 +1,273 @@
+"""The second judge: replay a plan against the rules, knowing nothing of how it was made.
+
+Written from the rules, it shares with the planner only the cost formula. Its replay is not one
+order but all of them: on each node, an arrival may start as soon as what it names in `after` is
+done, so the worst instant is when everything that may have started has, and only what must be done
+is. Whatever order and overlap the completions take, no instant is worse.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import assert_never
+
+from controller.model.desired import DesiredState, MigrationKind, VMDesired
+from controller.model.history import History, IntentState
+from controller.model.names import fold, same_name
+from controller.model.observed import ObservedState, RoleState, VMObserved, VMState
+from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Plan
+from controller.planning.audit_memory import check_certificate, check_limits, check_memory
+from controller.planning.audit_world import World, world
+from controller.planning.cost import hard_broken, standing_cost
+
+
+def audit(
+    plan: Plan,
+    desired: DesiredState,
+    observed: ObservedState,
+    history: History,
+    now: datetime,
+) -> tuple[AuditFinding, ...]:
+    """Every rule that the plan would break; empty means that it may be executed."""
+    seen = world(plan, desired, observed, history)
+    return tuple(finding for rule in _RULES for finding in rule(seen, now))
+
+
+def _found(rule: str, action: Action | None, detail: str) -> AuditFinding:
+    return AuditFinding(rule=rule, action=action.id if action else None, detail=detail)
+
+
+def _one_standing_each(w: World, now: datetime) -> Iterator[AuditFinding]:
+    expected = sorted([*(v.key for v in w.desired.vms), *(c.key for c in w.desired.conflicts)])
+    if sorted(s.key for s in w.plan.standings) != expected:
+        yield _found("standing", None, "not every declared VM has exactly one verdict")
+    held = [h.key for h in w.plan.holds if h.key]
+    if len(held) != len(set(held)):
+        yield _found("standing", None, "a VM has two holds")
+
+
+def _order(w: World, now: datetime) -> Iterator[AuditFinding]:
+    """Ids are unique, `after` names earlier waves, and a VM's own actions follow one another."""
+    if len(w.actions) != len(w.plan.actions):
+        yield _found("order", None, "two actions bear one id")
+    for action in w.plan.actions:
+        if action.wave < 0:
+            yield _found("order", action, f"wave {action.wave} does not exist")
+        for before in action.after:
+            if before not in w.actions:
+                yield _found("order", action, f"{before} is not part of the plan")
+            elif w.actions[before].wave >= action.wave:
+                yield _found("order", action, f"{before} is not of an earlier wave")
+    for key, actions in w.by_key.items():
+        for first, second in pairwise(actions):
+            if first.id not in w.done_before[second.id]:
+                yield _found("one action a VM", second, f"{key} has {first.id} under way")
+
+
+def _known_and_free(w: World, now: datetime) -> Iterator[AuditFinding]:
+    """Every action is about one declared VM that nothing else holds."""
+    held = {h.key for h in w.plan.holds}
+    for action in w.plan.actions:
+        want = w.wants.get(action.key)
+        if want is None:
+            yield _found("declared", action, f"no spec names {action.vm}")
+            continue
+        if want.suspended:
+            yield _found("suspended", action, f"{action.vm} is suspended")
+        intent = w.history.open_for(action.key)
+        if intent is not None or action.vm_id in w.open_vm_ids:
+            yield _found("outcome open", action, f"an intent on {action.vm} is open")
+        if action.wave == 0 and action.key in held:
+            yield _found("held", action, f"{action.vm} is held and started at once")
+        if action.kind is ActionKind.CREATE:
+            continue
+        if action.vm_id is None:
+            if action.wave == 0:
+                yield _found("identity", action, f"{action.vm} has no id")
+        elif w.meant(want) != action.vm_id:
+            yield _found("identity", action, f"{action.vm_id} is not what the spec means")
+
+
+def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
+    """The conditions of each kind of action."""
+    for action in w.plan.actions:
+        want, vm = w.wants.get(action.key), w.vms.get(action.vm_id or "")
+        if want is None:
+            continue
+        match action.kind:
+            case ActionKind.MOVE if vm is not None:
+                yield from _move(w, action, want, vm, now)
+            case ActionKind.REGISTER if vm is not None:
+                yield from _register(w, action, want, vm)
+            case ActionKind.START if vm is not None:
+                yield from _start(w, action, vm)
+            case ActionKind.CREATE:
+                yield from _create(w, action, want)
+            case ActionKind.MOVE:
+                yield _found("identity", action, f"{action.vm} is not there")
+            case ActionKind.REGISTER | ActionKind.START:
+                if not any(a.kind is ActionKind.CREATE for a in w.by_key[action.key]):
+                    yield _found("identity", action, f"{action.vm} is not there")
+            case _:
+                assert_never(action.kind)
+
+
+def _move(
+    w: World, action: Action, want: VMDesired, vm: VMObserved, now: datetime
+) -> Iterator[AuditFinding]:
+    faults = (
+        (vm.state is not VMState.RUNNING, "running", f"{vm.name} is {vm.state}"),
+        (vm.migration is not None, "at rest", f"{vm.name} is under way"),
+        (vm.busy is not None, "busy", f"{vm.name}: {vm.busy}"),
+        (vm.pass_through, "devices", f"{vm.name} has a pass-through disk"),
+        (want.migration is MigrationKind.NEVER, "migration", f"{vm.name} is never migrated"),
+        (not same_name(vm.owner, vm.host), "owner", f"{vm.owner} owns it, {vm.host} runs it"),
+    )
+    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+    yield from _move_role(w, action, vm)
+    yield from _move_target(w, action, want, vm)
+    yield from _move_respect(w, action, vm, now)
+    yield from _move_reason(w, action, want, vm)
+
+
+def _move_role(w: World, action: Action, vm: VMObserved) -> Iterator[AuditFinding]:
+    role = vm.role
+    if role is None:
+        registered = [a.id for a in w.by_key[action.key] if a.kind is ActionKind.REGISTER]
+        if not set(registered) & w.done_before[action.id]:
+            yield _found("clustered", action, f"{vm.name} is no clustered VM")
+        return
+    faults = (
+        (role.state is not RoleState.ONLINE, "role online", f"its role is {role.state}"),
+        (role.queued, "at rest", f"{vm.name} is queued to be moved"),
+        (role.locked, "locked", f"the role of {vm.name} is locked"),
+    )
+    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+
+
+def _move_target(
+    w: World, action: Action, want: VMDesired, vm: VMObserved
+) -> Iterator[AuditFinding]:
+    node = w.nodes.get(fold(action.target))
+    if node is None or not node.is_target:
+        yield _found("target", action, f"{action.target} takes no VM now")
+        return
+    expected = w.owner_before(action, vm)
+    if not same_name(action.source, expected):
+        yield _found("source", action, f"{vm.name} is on {expected}, not on {action.source}")
+    if same_name(action.source, action.target):
+        yield _found("target", action, f"{vm.name} is there already")
+    if not want.allows(action.target):
+        yield _found("possible", action, f"{action.target} is outside possible")
+    allowed = vm.role.possible_owners if vm.role is not None else ()
+    if allowed and not any(same_name(action.target, n) for n in allowed):
+        yield _found("possible", action, f"the cluster does not allow {action.target}")
+    missing = {fold(s) for s in vm.switches} - {fold(s) for s in node.switches}
+    if missing:
+        yield _found("switch", action, f"{action.target} lacks {', '.join(sorted(missing))}")
+    if action.memory_bytes != vm.memory_bytes:
+        yield _found("memory", action, f"{vm.name} takes {vm.memory_bytes} bytes")
+
+
+def _move_respect(
+    w: World, action: Action, vm: VMObserved, now: datetime
+) -> Iterator[AuditFinding]:
+    policy = w.desired.policy
+    others = [f for f in w.history.foreign if f.vm_id == vm.id]
+    if others and not others[-1].failover and same_name(others[-1].target, vm.owner):
+        respected = others[-1].seen_at + timedelta(seconds=policy.foreign_respect_seconds)
+        if now < respected:
+            yield _found("respect", action, f"somebody else moved {vm.name} here")
+    moves = [m for m in w.history.moves if m.vm_id == vm.id]
+    if not moves or now >= moves[-1].seen_at + timedelta(seconds=policy.cooldown_seconds):
+        return
+    hops = 0
+    for move in reversed(moves):
+        if not move.hop:
+            break
+        hops += 1
+    if hops % 2 == 0:
+        yield _found("cooldown", action, f"{vm.name} was moved {moves[-1].seen_at.isoformat()}")
+
+
+def _move_reason(
+    w: World, action: Action, want: VMDesired, vm: VMObserved
+) -> Iterator[AuditFinding]:
+    """A VM moves for its own good, to make room for another's hard rule, or for a hop."""
+    if action.reason is ActionReason.HOP:
+        if not any(a.kind is ActionKind.MOVE for a in w.by_key[action.key] if a is not action):
+            yield _found("hop", action, f"{vm.name} is left where it only stops")
+        return
+    home = vm.owner or ""
+    policy, target = w.desired.policy, action.target
+    here = standing_cost(want, policy, home=home, node=home)
+    there = standing_cost(want, policy, home=home, node=target)
+    if there < here:
+        return
+    if hard_broken(want, target) > hard_broken(want, home):
+        yield _found("reason", action, f"{vm.name} would break its own rules there")
+    if not any(_mends(w, other) for other in w.plan.actions):
+        yield _found("reason", action, f"{vm.name} gains nothing, and no hard rule needs its room")
+
+
+def _mends(w: World, action: Action) -> bool:
+    want, vm = w.wants.get(action.key), w.vms.get(action.vm_id or "")
+    if action.kind is not ActionKind.MOVE or want is None or vm is None:
+        return False
+    return hard_broken(want, action.target) < hard_broken(want, vm.owner or "")
+
+
+def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterator[AuditFinding]:
+    mounts = tuple(f"{volume.path.lower()}\\" for volume in w.observed.volumes)
+    paths = (vm.configuration_path, *vm.disk_paths)
+    local = not mounts or not all(f"{p.lower()}\\".startswith(mounts) for p in paths)
+    node = w.nodes.get(fold(action.target))
+    faults = (
+        (not want.register, "register", f"the spec of {vm.name} does not ask for it"),
+        (vm.role is not None, "register", f"{vm.name} is registered already"),
+        (not same_name(vm.host, action.target), "register", f"{vm.name} runs on {vm.host}"),
+        (node is None or not node.answered, "register", f"{action.target} is not there"),
+        (local or vm.pass_through, "shared storage", f"{vm.name} is not on shared volumes"),
+    )
+    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+
+
+def _start(w: World, action: Action, vm: VMObserved) -> Iterator[AuditFinding]:
+    registers = any(a.kind is ActionKind.REGISTER for a in w.by_key[action.key])
+    done = [i for i in w.history.intents if i.key == action.key and i.state is IntentState.DONE]
+    ours = bool(done) and done[-1].kind in (ActionKind.CREATE, ActionKind.REGISTER)
+    offline = vm.role is not None and vm.role.state is RoleState.OFFLINE
+    if not registers and not (ours and offline):
+        yield _found("start", action, f"{vm.name} is not one that we registered and never started")
+    if not same_name(vm.host, action.target):
+        yield _found("start", action, f"{vm.name} is on {vm.host}")
+
+
+def _create(w: World, action: Action, want: VMDesired) -> Iterator[AuditFinding]:
+    named = [vm for vm in w.observed.vms if same_name(vm.name, want.name)]
+    bound = w.history.bound.get(want.key)
+    node = w.nodes.get(fold(action.target))
+    looks = w.history.absent_cycles.get(want.key, 0)
+    everything = w.observed.is_complete and all(n.answered for n in w.observed.nodes)
+    faults = (
+        (bool(named) or bound in w.vms, "create", f"{want.title} exists"),
+        (looks < w.desired.policy.complete_cycles_before_acting, "create", f"{looks} looks"),
+        (not everything, "create", "not every node was seen"),
+        (want.template is None or action.template != want.template, "create", "no template"),
+        (node is None or not node.is_target, "target", f"{action.target} takes no VM now"),
+        (not want.allows(action.target), "possible", f"{action.target} is outside possible"),
+    )
+    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+
+
+Rule = Callable[[World, datetime], Iterator[AuditFinding]]
+
+_RULES: tuple[Rule, ...] = (
+    _one_standing_each,
+    _order,
+    _known_and_free,
+    _kinds,
+    check_memory,
+    check_limits,
+    check_certificate,
+)

@@ -1,0 +1,134 @@
+"""The audit's own reading of plan, specs, snapshot and past; nothing comes from the planner."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.model.desired import DesiredState, VMDesired
+from controller.model.history import History
+from controller.model.names import fold
+from controller.model.observed import NodeObserved, ObservedState, VMObserved
+from controller.model.plan import Action, ActionKind, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """A VM under way: its memory is counted on every node that it may be on."""
+
+    vm: VMObserved
+    source: str
+    targets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the rules look at; node names folded."""
+
+    plan: Plan
+    desired: DesiredState
+    observed: ObservedState
+    history: History
+    nodes: Mapping[str, NodeObserved]
+    vms: Mapping[str, VMObserved]
+    names: Mapping[str, tuple[str, ...]]
+    """Folded VM name -> ids."""
+    wants: Mapping[str, VMDesired]
+    actions: Mapping[str, Action]
+    by_key: Mapping[str, tuple[Action, ...]]
+    """Actions of each VM, by wave."""
+    done_before: Mapping[str, frozenset[str]]
+    """Action id -> every action that must be seen done before it starts."""
+    claims: Mapping[str | None, int]
+    """VM id -> how many specs may mean it; empty when nothing is to be done."""
+    open_vm_ids: frozenset[str | None]
+    moving: tuple[Moving, ...]
+
+    def meant(self, want: VMDesired) -> str | None:
+        """Id of the one VM that a spec means, and that no other spec means; else None."""
+        ids = _may_mean(want, self.history, self.names)
+        vm_id = next(iter(ids), None)
+        clear = len(ids) == 1 and vm_id in self.vms and self.claims.get(vm_id) == 1
+        return vm_id if clear else None
+
+    def owner_before(self, action: Action, vm: VMObserved) -> str | None:
+        """Where the VM is when the action starts."""
+        earlier = [
+            a
+            for a in self.by_key[action.key]
+            if a.kind is ActionKind.MOVE and a.id in self.done_before[action.id]
+        ]
+        return earlier[-1].target if earlier else vm.owner
+
+
+def world(plan: Plan, desired: DesiredState, observed: ObservedState, history: History) -> World:
+    """Read everything once."""
+    names: dict[str, tuple[str, ...]] = {}
+    for vm in observed.vms:
+        names[fold(vm.name)] = (*names.get(fold(vm.name), ()), vm.id)
+    by_key: dict[str, tuple[Action, ...]] = {}
+    for action in sorted(plan.actions, key=lambda a: a.wave):
+        by_key[action.key] = (*by_key.get(action.key, ()), action)
+    vms = {vm.id: vm for vm in observed.vms}
+    nodes = {fold(node.name): node for node in observed.nodes}
+    actions = {action.id: action for action in plan.actions}
+    claims = Counter(
+        vm_id
+        for want in (desired.vms if plan.actions else ())
+        for vm_id in _may_mean(want, history, names)
+    )
+    return World(
+        plan=plan,
+        desired=desired,
+        observed=observed,
+        history=history,
+        nodes=nodes,
+        vms=vms,
+        names=names,
+        wants={want.key: want for want in desired.vms},
+        actions=actions,
+        by_key=by_key,
+        done_before=_done_before(actions),
+        claims=claims,
+        open_vm_ids=frozenset(i.vm_id for i in history.open_intents if i.vm_id is not None),
+        moving=_moving(vms, nodes, history),
+    )
+
+
+def _may_mean(
+    want: VMDesired, history: History, names: Mapping[str, tuple[str, ...]]
+) -> set[str | None]:
+    """Every id that the spec could mean: the bound one, and all that bear the name."""
+    if want.id is not None:
+        return {want.id.lower()}
+    bound = history.bound.get(want.key)
+    return {*names.get(fold(want.name or ""), ()), *((bound,) if bound is not None else ())}
+
+
+def _done_before(actions: Mapping[str, Action]) -> dict[str, frozenset[str]]:
+    """Follow `after` to its end; waves rise along it in a sound plan, and a cycle ends it."""
+    closed: dict[str, frozenset[str]] = {}
+    for action in sorted(actions.values(), key=lambda a: a.wave):
+        known = [before for before in action.after if before in actions]
+        closed[action.id] = frozenset(known).union(*(closed.get(b, frozenset()) for b in known))
+    return closed
+
+
+def _moving(
+    vms: Mapping[str, VMObserved], nodes: Mapping[str, NodeObserved], history: History
+) -> tuple[Moving, ...]:
+    ordered = {
+        i.vm_id: i for i in history.open_intents if i.kind == ActionKind.MOVE and i.vm_id in vms
+    }
+    found = []
+    for vm in vms.values():
+        order, migration = ordered.get(vm.id), vm.migration
+        if order is None and migration is None and not (vm.role and vm.role.queued):
+            continue
+        source = (migration.source if migration else None) or (order.source if order else None)
+        told = (migration.target if migration else None, order.target if order else None)
+        targets = {fold(t) for t in told if t is not None}
+        start = fold(source or vm.owner or "")
+        # Where nobody tells, it may be any node that takes VMs.
+        anywhere = {n for n, node in nodes.items() if node.is_target and n != start}
+        found.append(Moving(vm=vm, source=start, targets=frozenset(targets or anywhere)))
+    return tuple(found)

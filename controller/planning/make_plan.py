@@ -1,0 +1,215 @@
+"""The plan: everything that would happen, in order, and everything due that does not, with reasons.
+
+Pure and deterministic: equal facts give equal bytes, whatever the order in which they came.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from controller.model.desired import DesiredState
+from controller.model.history import History
+from controller.model.names import fold
+from controller.model.observed import ObservedState
+from controller.model.plan import (
+    Action,
+    ActionKind,
+    ActionReason,
+    Certificate,
+    Hold,
+    HoldReason,
+    Plan,
+)
+from controller.planning.choices import Chosen, choose
+from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
+from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
+from controller.planning.fitness import is_fit
+from controller.planning.guards import cluster_holds
+from controller.planning.holds import hold_on
+from controller.planning.lifecycle import Lifecycle, create, register_and_start
+from controller.planning.schedule import Schedule, Step, Timed, move_seconds, schedule
+from controller.planning.standing import Case, classify
+from controller.planning.view import View, look
+
+
+def make_plan(
+    desired: DesiredState, observed: ObservedState, history: History, now: datetime
+) -> Plan:
+    """Plan the whole way to the declaration; what may start now is wave 0."""
+    view = look(desired, observed, history, now)
+    cases = tuple(classify(view, want) for want in sorted(desired.vms, key=lambda w: w.key))
+    life, view = register_and_start(view, cases)
+    chosen, timetable = _placed_and_scheduled(view, cases, life)
+    spare = dict(timetable.spare)
+    created_on = create(view, cases, spare, life)
+    moves = _moves(view, chosen, timetable, life)
+    actions = tuple(sorted((*life.actions, *moves), key=_in_order))
+    decided = Decided(
+        view=view,
+        cases=cases,
+        chosen=chosen,
+        life=life,
+        created_on=created_on,
+        blocked=timetable.blocked,
+        spare=spare,
+        actions=actions,
+    )
+    conclusion = conclude(decided)
+    holds = by_place((*cluster_holds(view, cases), *conclusion.holds))
+    return Plan(
+        cluster=desired.cluster,
+        revision=desired.revision,
+        digest=_digest(view, actions, holds, conclusion),
+        observed_at=observed.started_at,
+        actions=actions,
+        holds=holds,
+        standings=tuple(sorted(conclusion.standings, key=lambda s: (fold(s.vm), s.key))),
+        impossible=tuple(conclusion.impossible),
+        certificate=_certificate(view, cases, chosen, timetable),
+    )
+
+
+def _placed_and_scheduled(
+    view: View, cases: Sequence[Case], life: Lifecycle
+) -> tuple[Chosen, Schedule]:
+    """Place and schedule, again without each knot that nothing opens, until the rest goes."""
+    unregistered = {c.want.key for c in cases if c.due is ActionKind.REGISTER}
+    fixed: dict[str, Hold] = {k: h for k, h in life.held.items() if k in unregistered}
+    by_key = {case.want.key: case for case in cases}
+
+    def hop_nodes(key: str) -> list[str]:
+        want, seen, policy = by_key[key].want, by_key[key].seen, view.desired.policy
+        return [n for n, node in view.nodes.items() if is_fit(want, seen, node, policy)]
+
+    # Each round fixes at least one VM, so there are no more rounds than VMs.
+    for _ in range(len(cases) + 1):
+        chosen = choose(view, cases, fixed)
+        timetable = schedule(view, _steps(view, chosen, life), hop_nodes)
+        if not timetable.locked:
+            return chosen, timetable
+        knot = ", ".join(sorted(step.title for step in timetable.locked))
+        for step in timetable.locked:
+            want = by_key[step.key].want
+            target = view.title(chosen.places[step.key])
+            fixed[step.key] = hold_on(want, HoldReason.NO_HOP, target=target, knot=knot)
+    raise AssertionError("a knot was left after every VM was fixed")
+
+
+def _steps(view: View, chosen: Chosen, life: Lifecycle) -> list[Step]:
+    steps = []
+    for piece in chosen.pieces:
+        case, target = chosen.movers[piece.key], chosen.places[piece.key]
+        if target == piece.home:
+            continue
+        mends = hard_broken(case.want, target) < hard_broken(case.want, piece.home)
+        steps.append(
+            Step(
+                key=piece.key,
+                title=case.want.title,
+                memory_bytes=piece.memory_bytes,
+                source=piece.home,
+                target=target,
+                urgent=mends or piece.key in chosen.because_of,
+                waits=life.registration(piece.key) is not None,
+            )
+        )
+    return steps
+
+
+def _moves(view: View, chosen: Chosen, timetable: Schedule, life: Lifecycle) -> list[Action]:
+    ids = [f"move:{t.step.key}:{t.step.target}" for t in timetable.timed]
+    moves = []
+    for i, timed in enumerate(timetable.timed):
+        step, case = timed.step, chosen.movers[timed.step.key]
+        assert case.seen is not None
+        after = [ids[before] for before in timed.after]
+        registration = life.registration(step.key) if step.waits else None
+        if registration is not None:
+            after.insert(0, registration)
+        moves.append(
+            Action(
+                id=ids[i],
+                kind=ActionKind.MOVE,
+                key=step.key,
+                vm=step.title,
+                vm_id=case.seen.id,
+                source=view.title(step.source),
+                target=view.title(step.target),
+                reason=_reason(view, case, timed, chosen),
+                wave=timed.wave,
+                after=tuple(after),
+                memory_bytes=step.memory_bytes,
+                seconds_estimated=move_seconds(view.desired.policy, step.memory_bytes),
+                because_of=step.hop_for or chosen.because_of.get(step.key),
+            )
+        )
+    return moves
+
+
+def _reason(view: View, case: Case, timed: Timed, chosen: Chosen) -> ActionReason:
+    step, want = timed.step, case.want
+    if step.hop_for is not None:
+        return ActionReason.HOP
+    if step.returns or (case.seen is not None and view.on_hop(case.seen.id)):
+        return ActionReason.HOP_RETURN
+    if step.key in chosen.because_of:
+        return ActionReason.MAKES_ROOM
+    if not want.allows(case.home):
+        return ActionReason.OUTSIDE_POSSIBLE
+    if want.rank(case.home) == len(want.preferred):
+        return ActionReason.NOT_ON_PREFERRED
+    return ActionReason.EARLIER_PREFERRED_FREE
+
+
+def _certificate(
+    view: View, cases: Iterable[Case], chosen: Chosen, timetable: Schedule
+) -> Certificate:
+    """The cost of where every VM at rest ends, and what no plan can go below."""
+    policy = view.desired.policy
+    fixed = sum(
+        standing_cost(c.want, policy, home=c.home, node=c.home)
+        for c in cases
+        if c.placed and c.want.key not in chosen.places
+    )
+    cost, bound = fixed + chosen.cost, fixed + chosen.bound
+    comparable = breaks_hard_rules(cost) == breaks_hard_rules(bound)
+    moved = {t.step.key for t in timetable.timed}
+    return Certificate(
+        cost_gib=as_gib(cost),
+        lower_bound_gib=as_gib(bound) if comparable else 0.0,
+        proved_optimal=cost == bound,
+        moves=len(timetable.timed),
+        hops=sum(1 for t in timetable.timed if t.step.hop_for is not None),
+        moves_lower_bound=len(moved) if cost == bound else _mended(chosen),
+        seconds_estimated=timetable.seconds_estimated,
+        seconds_lower_bound=timetable.seconds_bound,
+    )
+
+
+def _mended(chosen: Chosen) -> int:
+    """VMs whose hard rule the plan mends: whoever mends as many moves as many."""
+    return sum(
+        1
+        for key, case in chosen.movers.items()
+        if hard_broken(case.want, chosen.places[key]) < hard_broken(case.want, case.home)
+    )
+
+
+def _in_order(action: Action) -> tuple[int, str, str, str]:
+    return action.wave, action.kind, fold(action.vm), action.id
+
+
+def _digest(
+    view: View, actions: Iterable[Action], holds: Iterable[Hold], conclusion: Conclusion
+) -> str:
+    """Hash of the facts that a plan stands or falls with, and of what it does.
+
+    Memory is not among the facts: it changes with every look, and each node checks it anew.
+    """
+    parts = [view.desired.cluster, view.desired.revision]
+    parts += [f"{name} {node.state} {node.is_target}" for name, node in view.nodes.items()]
+    parts += sorted(f"{vm.id} {fold(vm.owner or '')} {vm.state}" for vm in view.observed.vms)
+    parts += [f"{a.id} {a.wave} {' '.join(a.after)}" for a in actions]
+    parts += [f"{h.key} {h.reason}" for h in holds]
+    parts += [f"{s.key} {s.verdict} {s.declared}" for s in conclusion.standings]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
