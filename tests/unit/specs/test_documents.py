@@ -37,12 +37,18 @@ def test_every_finding_is_told_not_the_first() -> None:
     assert said(text) == (
         "a.yaml:7:3: spec.preferred: is not a field here (expected it at spec.owners.preferred)",
         "a.yaml:8:3: spec.owner: is not a field here; did you mean 'owners'?",
-        "a.yaml:9:32: spec.highAvailability.register: is the text 'true' "
-        "(expected true or false without quotes)",
-        "a.yaml:9:47: spec.highAvailability.start: 'afterregistration' is not known here "
-        "(expected AfterRegistration or Never); did you mean 'AfterRegistration'?",
-        "a.yaml:10:21: spec.migration.kind: 'live' is not known here "
-        "(expected Live or Never); did you mean 'Live'?",
+        (
+            "a.yaml:9:32: spec.highAvailability.register: is the text 'true' "
+            "(expected true or false without quotes)"
+        ),
+        (
+            "a.yaml:9:47: spec.highAvailability.start: 'afterregistration' is not known here "
+            "(expected AfterRegistration or Never); did you mean 'AfterRegistration'?"
+        ),
+        (
+            "a.yaml:10:21: spec.migration.kind: 'live' is not known here "
+            "(expected Live or Never); did you mean 'Live'?"
+        ),
         "a.yaml:10:27: spec.migration.kine: is not a field here; did you mean 'kind'?",
         "a.yaml:11:12: spec.suspend: is the number 1 (expected true or false without quotes)",
     )
@@ -67,8 +73,10 @@ def test_invisible_character_leaves_the_others() -> None:
 def test_cluster_is_refused_in_a_placement_source() -> None:
     """Whoever may write placements may not say where passwords are sent."""
     assert said(CLUSTER) == (
-        "a.yaml:2:7: kind: FailoverCluster says where credentials go, so it is refused in a "
-        "placement source (expected it in the operator's own configuration (run --config))",
+        (
+            "a.yaml:2:7: kind: FailoverCluster says where credentials go, so it is refused in a "
+            "placement source (expected it in the operator's own configuration (run --config))"
+        ),
     )
     assert said(small("a"), OPERATOR_KINDS)[0].startswith(
         "a.yaml:2:7: kind: VirtualMachinePlacement is refused here"
@@ -80,8 +88,10 @@ def test_misspelt_kind_and_version_are_told() -> None:
     assert "expected VirtualMachinePlacement" in said("kind: VirtualMachinePlacment\n")[0]
     text = small("a").replace("v1alpha1", "v1")
     assert said(text) == (
-        "a.yaml:1:13: apiVersion: 'ownernode.io/v1' is not known here "
-        "(expected ownernode.io/v1alpha1); did you mean 'ownernode.io/v1alpha1'?",
+        (
+            "a.yaml:1:13: apiVersion: 'ownernode.io/v1' is not known here "
+            "(expected ownernode.io/v1alpha1); did you mean 'ownernode.io/v1alpha1'?"
+        ),
     )
 
 
@@ -234,8 +244,10 @@ def test_one_name_twice_is_told() -> None:
     reading = read({"a.yaml": small("a"), "b.yaml": small("a", vm="B")})
     assert len(reading.documents) == 2
     assert [str(finding) for finding in reading.findings] == [
-        "b.yaml:1:1: metadata.name: VirtualMachinePlacement a is also in a.yaml:1; "
-        "nothing is done about either (expected a name of its own)"
+        (
+            "b.yaml:1:1: metadata.name: VirtualMachinePlacement a is also in a.yaml:1; "
+            "nothing is done about either (expected a name of its own)"
+        )
     ]
 
 

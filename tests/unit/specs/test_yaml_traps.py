@@ -110,8 +110,10 @@ def test_table_is_as_long_as_promised() -> None:
 def test_ambiguous_word_says_what_to_write() -> None:
     """The message names both ways out."""
     assert said(small("a", "suspend: Off")) == (
-        "a.yaml:7:12: spec.suspend: Off means different things to different YAML readers "
-        "(expected true or false, or 'Off' in quotes if it is text)",
+        (
+            "a.yaml:7:12: spec.suspend: Off means different things to different YAML readers "
+            "(expected true or false, or 'Off' in quotes if it is text)"
+        ),
     )
 
 
@@ -144,8 +146,10 @@ def test_double_quoted_windows_path_gets_the_hint() -> None:
     """The most common mistake in these files, told with the line as it should be."""
     text = small("a", 'template: {location: "C:\\ClusterStorage\\Volume1"}')
     assert said(text) == (
-        "a.yaml:7:27: a backslash in double quotes begins an escape "
-        "(expected single quotes: 'C:\\ClusterStorage\\Volume1')",
+        (
+            "a.yaml:7:27: a backslash in double quotes begins an escape "
+            "(expected single quotes: 'C:\\ClusterStorage\\Volume1')"
+        ),
     )
 
 
@@ -217,7 +221,7 @@ def test_bombs_end_quickly() -> None:
 
 
 def test_document_marker_is_where_libyaml_sees_it() -> None:
-    """Cutting a file at `---` lines finds the documents that YAML finds, blocks of text included."""
+    """Cutting at `---` lines finds the documents that YAML finds, blocks of text included."""
     text = "a: |\n  x\n  ---\n  y\n---\nb: ' ---'\n--- # c\nc: 1\n---\t\n'd---': 1\n"
     segments = yaml_text.split(text.encode())
     ours = [yaml.load(segment.raw, yaml.CSafeLoader) for segment in segments]
