@@ -220,7 +220,7 @@ def _way(vm: VMReport) -> str:
     """What is under way with the VM, and how far it is."""
     if vm.migration is not None:
         share = vm.migration.progress_percent
-        percent = f" {share} %" if share is not None else ""
+        percent = f" {share}%" if share is not None else ""
         way = f"{vm.migration.source} → {vm.migration.target or '?'}"
         return f"{way} {vm.migration.phase.value.lower()}{percent}"
     if vm.intent is not None:

@@ -14,16 +14,11 @@ def crd(
     ] = None,
 ) -> None:
     """Print the CustomResourceDefinitions of all kinds as YAML, or write them to a folder."""
-    import yaml
+    from controller.adapters.specs.crd_text import crd_files
 
-    from controller.model.crd import crds
-
-    texts = {
-        name: yaml.safe_dump(definition, sort_keys=False, width=100)
-        for name, definition in crds().items()
-    }
+    texts = crd_files()
     if out is None:
-        print("---\n".join(texts.values()), end="")
+        print("---\n".join(texts[name] for name in sorted(texts)), end="")
         return
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

@@ -84,3 +84,8 @@ def clean(text: str) -> str:
 def cells(rows: Iterable[Iterable[object]]) -> tuple[tuple[str, ...], ...]:
     """Rows of anything as rows of clean text; None is empty."""
     return tuple(tuple("" if c is None else clean(str(c)) for c in row) for row in rows)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 move`, `2 moves`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.tables import Output, OutputOption, say
+from controller.cli.tables import Output, OutputOption, count, say
 
 if TYPE_CHECKING:
     from controller.model.findings import Finding
@@ -27,11 +27,11 @@ def validate(
 
     checked = check_specs(paths)
     _show(checked.findings, output)
-    files = f"{checked.files} file{'s' if checked.files != 1 else ''}"
+    good = f"{count(checked.documents, 'document')} in {count(checked.files, 'file')}"
     if checked.findings:
-        say(f"{len(checked.findings)} findings; {checked.documents} good documents in {files}")
+        say(f"{count(len(checked.findings), 'finding')}; beside them {good} valid")
         raise typer.Exit(1)
-    say(f"{checked.documents} documents in {files}: valid")
+    say(f"{good}: valid")
 
 
 def _show(findings: "tuple[Finding, ...]", output: Output) -> None:

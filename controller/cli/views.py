@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from controller.cli.tables import Table, cells
+from controller.cli.tables import Table, cells, count
 from controller.cli.words import why, why_not
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
@@ -39,13 +39,14 @@ def plan_summary(plan: Plan) -> str:
     if not plan.actions:
         held = f", {len(plan.holds)} held" if plan.holds else ""
         return f"{plan.cluster}: nothing to do{held}"
-    moves = f"{certificate.moves} moves"
+    moves = count(certificate.moves, "move")
     if certificate.hops:
-        moves += f", of which {certificate.hops} by way of a stop-over"
-    proof = "proved to be the least" if certificate.proved_optimal else "not proved to be the least"
+        moves += f" with {count(certificate.hops, 'stop-over')}"
+    proof = "proved" if certificate.proved_optimal else "not proved"
     return (
-        f"{plan.cluster}: {len(plan.actions)} actions, {moves} ({proof}), "
-        f"about {certificate.seconds_estimated:.0f} s; {len(plan.holds)} held"
+        f"{plan.cluster}: {count(len(plan.actions), 'action')}, {moves}, "
+        f"about {certificate.seconds_estimated:.0f} s; {len(plan.holds)} held; "
+        f"that no placement costs less is {proof}"
     )
 
 
@@ -89,7 +90,7 @@ def report_summary(report: ClusterReport) -> str:
     """One sentence about the whole cluster."""
     settled = sum(vm.verdict.value == "Settled" for vm in report.vms)
     state = "converged" if report.converged else "not converged"
-    gaps = f", {len(report.gaps)} gaps" if report.gaps else ""
+    gaps = f", {count(len(report.gaps), 'gap')}" if report.gaps else ""
     return (
         f"{report.cluster}: {state}, {settled} of {len(report.vms)} declared VMs settled, "
         f"mode {report.mode.value}, cycle {report.cycle}, seen at "

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from controller.model.plan import Action, ActionReason, Hold, HoldReason
+from controller.model.policy import GIB
 
 _HOLDS: dict[HoldReason, str] = {
     HoldReason.EVIDENCE_OLD: "what was seen is too old to act on",
@@ -73,6 +74,13 @@ def why(action: Action) -> str:
 
 def why_not(hold: Hold) -> str:
     """Why a due change waits, with what that rests on and when it ends."""
-    evidence = ", ".join(f"{name} {value}" for name, value in sorted(hold.evidence.items()))
+    evidence = ", ".join(_fact(name, value) for name, value in sorted(hold.evidence.items()))
     until = f", until {hold.until:%H:%M:%S} UTC" if hold.until is not None else ""
     return f"{_HOLDS[hold.reason]}{f' ({evidence})' if evidence else ''}{until}"
+
+
+def _fact(name: str, value: str) -> str:
+    """`room 3.6 GiB` for `room_bytes 3865470566`."""
+    if name.endswith("_bytes") and value.isdigit():
+        return f"{name.removesuffix('_bytes').replace('_', ' ')} {int(value) / GIB:.1f} GiB"
+    return f"{name.replace('_', ' ')} {value}"

@@ -1,0 +1,54 @@
+"""`plan`: what would happen, in order, and why."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.tables import Output, OutputOption, say, show
+from controller.cli.target import ClusterMaybe, ConfigMaybe, SnapshotMaybe, Target
+
+CHANGES = 2
+"""Exit status of --detailed-exitcode, as of `terraform plan`."""
+
+
+def plan(
+    specs: Annotated[
+        Path,
+        typer.Option("--specs", envvar="OWNERNODE_SPECS", exists=True, help="Placements to plan."),
+    ],
+    config: ConfigMaybe = None,
+    snapshot: SnapshotMaybe = None,
+    cluster: ClusterMaybe = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the plan to this file, for `apply`.")
+    ] = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 when there is something to do.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what would happen, in order, and why; nothing is changed.
+
+    Exit status: 0; with --detailed-exitcode 0 nothing to do, 2 changes; 1 for an error.
+    """
+    from controller.app import plan_once
+    from controller.cli.views import plan_summary, plan_tables
+    from controller.model.json_documents import as_json, write_document
+
+    desired, observed = Target(config=config, snapshot=snapshot, cluster=cluster).states(specs)
+    made, vetoes = plan_once(desired, observed)
+    for finding in desired.findings:
+        say(str(finding))
+    for gap in observed.gaps:
+        say(f"not seen: {gap.node or observed.cluster}: {gap.reason.value}, {gap.detail}")
+    if out is not None:
+        out.write_text(write_document(made), encoding="utf-8")
+    show(plan_tables(made), as_json(made), output)
+    say(plan_summary(made))
+    for veto in vetoes:
+        say(f"the audit vetoes it: {veto.rule}: {veto.detail}")
+    if vetoes:
+        raise typer.Exit(1)
+    if detailed_exitcode and made.actions:
+        raise typer.Exit(CHANGES)

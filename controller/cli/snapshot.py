@@ -1,0 +1,35 @@
+"""`snapshot`: what a cluster says now, as a document."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.run import ConfigOption
+from controller.cli.tables import say
+from controller.cli.target import ClusterMaybe
+
+
+def snapshot(
+    config: ConfigOption,
+    cluster: ClusterMaybe = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file instead of stdout.")
+    ] = None,
+) -> None:
+    """Write the observed state as JSON, readable by `plan --snapshot` and by other programs."""
+    from controller.app import choose_cluster, observe_once, read_clusters
+    from controller.model.json_documents import write_document
+
+    observed = asyncio.run(observe_once(choose_cluster(read_clusters(config), cluster)))
+    text = write_document(observed)
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+    for gap in observed.gaps:
+        say(f"not seen: {gap.node or observed.cluster}: {gap.reason.value}, {gap.detail}")
+    if not observed.nodes:
+        say("nothing could be observed")
+        raise typer.Exit(1)

@@ -1,0 +1,63 @@
+"""Which cluster, which specs and which state a command that looks once is about."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.errors import SpecError
+
+if TYPE_CHECKING:
+    from controller.model.desired import DesiredState
+    from controller.model.observed import ObservedState
+
+ConfigMaybe = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="OWNERNODE_CONFIG",
+        exists=True,
+        help="File, or folder of files, of FailoverCluster documents: which cluster to ask.",
+    ),
+]
+SnapshotMaybe = Annotated[
+    Path | None,
+    typer.Option("--snapshot", exists=True, help="A snapshot to plan on instead of a cluster."),
+]
+ClusterMaybe = Annotated[
+    str | None, typer.Option("--cluster", help="Which cluster, when several are configured.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where desired and observed state come from."""
+
+    config: Path | None
+    snapshot: Path | None
+    cluster: str | None
+
+    def states(self, specs: Path) -> "tuple[DesiredState, ObservedState]":
+        """Both states, as of now. Raises SpecError where it is not clear which, or what is wrong.
+
+        With a snapshot, limits are those of the cluster's document if one is given, else the
+        defaults.
+        """
+        from controller import app
+        from controller.model.json_documents import read_snapshot
+
+        placements = app.read_placements(specs)
+        clusters = app.read_clusters(self.config) if self.config is not None else ()
+        if self.snapshot is not None:
+            observed = read_snapshot(self.snapshot.read_bytes(), str(self.snapshot))
+            if not clusters:
+                return app.declare_with_defaults(observed.cluster, placements), observed
+            cluster = app.choose_cluster(clusters, self.cluster or observed.cluster)
+            return app.declare(cluster, placements, clusters=clusters), observed
+        if not clusters:
+            raise SpecError("give --config to ask a cluster, or --snapshot to plan on a file")
+        cluster = app.choose_cluster(clusters, self.cluster)
+        desired = app.declare(cluster, placements, clusters=clusters)
+        return desired, asyncio.run(app.observe_once(cluster))

@@ -1,0 +1,94 @@
+"""Tables, pictures and lines say the same as the objects that they render."""
+
+import io
+
+import pytest
+from rich.console import Console, Group
+
+from controller.cli.live import Watch, cluster_view
+from controller.cli.tables import Output, Table, as_text, cells
+from controller.cli.views import plan_summary, plan_tables, report_tables
+from controller.cli.words import why, why_not
+from controller.model.plan import ActionReason, HoldReason
+from tests.support import reports
+
+
+def test_a_plan_reads_aloud() -> None:
+    """VM, from, to, why, wave: a line of the table is nearly a sentence."""
+    tables = plan_tables(reports.plan())
+    header, move, register = as_text(tables[0], Output.TABLE).splitlines()
+    assert header.split() == ["WAVE", "ACTION", "VM", "FROM", "TO", "WHY"]
+    assert move.split(maxsplit=5) == [
+        "now", "Move", "SQL01", "N1", "N2", "N1 is not among its preferred nodes",
+    ]  # fmt: skip
+    assert register.split(maxsplit=5)[:2] == ["1", "Register"]
+    assert "somebody else moved it" in as_text(tables[1], Output.TABLE)
+    assert plan_summary(reports.plan()).startswith("demo: 2 actions, 1 move")
+
+
+def test_wide_shows_more_and_markdown_shows_all() -> None:
+    """Ids and figures do not crowd the everyday table."""
+    table = plan_tables(reports.plan())[0]
+    assert reports.SQL01 not in as_text(table, Output.TABLE)
+    assert reports.SQL01 in as_text(table, Output.WIDE)
+    assert reports.SQL01 in as_text(table, Output.MARKDOWN)
+
+
+def test_names_can_neither_break_a_table_nor_steer_a_terminal() -> None:
+    """A VM may be called anything: a pipe stays in its cell, an escape sequence is shown."""
+    rows = cells([("a|b\x1b[2J\n", None)])
+    assert rows == (("a|b�[2J�", ""),)
+    table = Table(columns=("VM", "NOTE"), rows=rows)
+    assert r"| a\|b�[2J� |  |" in as_text(table, Output.MARKDOWN)
+
+
+@pytest.mark.parametrize("reason", ActionReason)
+def test_every_action_reason_has_words(reason: ActionReason) -> None:
+    """A new reason without a sentence would leave people with an enum."""
+    from dataclasses import replace
+
+    assert len(why(replace(reports.plan().actions[0], reason=reason, because_of="WEB01"))) > 10
+
+
+@pytest.mark.parametrize("reason", HoldReason)
+def test_every_hold_reason_has_words(reason: HoldReason) -> None:
+    """So has each hold, with what it rests on and when it ends."""
+    from dataclasses import replace
+
+    words = why_not(replace(reports.plan().holds[0], reason=reason))
+    assert words.endswith("(source N1, target N2), until 12:00:20 UTC")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_picture_shows_nodes_moves_and_reasons_at_any_width(width: int) -> None:
+    """A narrow terminal stacks the nodes; nothing is left out."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(Group(*cluster_view(reports.report(), width)))
+    picture = console.file.getvalue()  # type: ignore[attr-defined]
+    for word in ("N1", "N2", "N3", "SQL01", "40%", "WEB01", "no answer", "BIG01"):
+        assert word in picture
+
+
+async def _shown(watch: Watch) -> None:
+    await watch.show(reports.report())
+    await watch.show(reports.report())
+
+
+def test_without_a_terminal_each_thing_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log of the demo is readable: a hold or a progress that did not change is not repeated."""
+    import asyncio
+
+    with Watch("note") as watch:
+        asyncio.run(_shown(watch))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("note") == 1
+    assert err.count("N1 → N2 transferring 40%") == 1
+    assert err.count("WEB01 waits: somebody else moved it") == 1
+
+
+def test_a_report_shows_every_declared_vm() -> None:
+    """Status is a rendering of the report: verdict, owner, declared node, sentence."""
+    text = as_text(report_tables(reports.report())[0], Output.TABLE)
+    assert "SQL01   Moving" in text
+    assert "WEB01   Unregistered   N2      N1" in text
