@@ -25,6 +25,8 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NO_HOP,
         HoldReason.NODE_UNKNOWN,
         HoldReason.RULES_CONFLICT,
+        HoldReason.BALANCER_ON,
+        HoldReason.NOT_A_SIMULATOR,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""

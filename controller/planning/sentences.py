@@ -1,0 +1,189 @@
+"""What a colleague would say of a VM, an action or a hold: one sentence each, from the same data.
+
+A sentence holds nothing that changes from cycle to cycle while nothing happens.
+"""
+
+from collections import defaultdict
+from typing import Final, assert_never
+
+from controller.model.desired import VMDesired
+from controller.model.history import ForeignMove
+from controller.model.plan import (
+    Action,
+    ActionKind,
+    ActionReason,
+    Hold,
+    HoldReason,
+    Standing,
+    Verdict,
+)
+from controller.model.report import Outcome, OutcomeResult
+
+HOLDS: Final[dict[HoldReason, str]] = {
+    HoldReason.EVIDENCE_OLD: "what was seen is older than {age_max_seconds} s",
+    HoldReason.TOO_MANY_UNKNOWN: "{unknown_vms} of {vms} VMs are unknown: {unknown}",
+    HoldReason.NODES_DARK: "too many nodes are dark: {dark}",
+    HoldReason.FIRST_CYCLES: "there is no journal to trust, so {looks_needed} quiet looks at the"
+    " whole cluster come first",
+    HoldReason.JOURNAL_BROKEN: "nothing can be written to the journal",
+    HoldReason.AUDIT_VETO: "the audit found a fault in the plan: {first}",
+    HoldReason.BALANCER_ON: "the cluster's own balancer is on (AutoBalancerMode"
+    " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
+    HoldReason.NOT_A_SIMULATOR: "Enforce acts only on simulated clusters in this release"
+    " ({models})",
+    HoldReason.VIEW_INCOMPLETE: "it was not seen, and it may be where nobody answered: {not_seen}",
+    HoldReason.OWNER_DISAGREES: "the cluster names {cluster} as its owner and Hyper-V runs it on"
+    " {hypervisor}",
+    HoldReason.OUTCOME_OPEN: "a command to {target} was sent and its effect has not been seen yet",
+    HoldReason.MIGRATION_UNDER_WAY: "somebody else is moving it to {target}",
+    HoldReason.NOT_RUNNING: "it is {state}, and only running VMs are moved",
+    HoldReason.LOCKED: "its role {role} is locked, probably by a backup",
+    HoldReason.BUSY: "it is busy: {status}{state}",
+    HoldReason.FOREIGN_MOVE: "somebody else moved it from {source} to {target}; it is left there"
+    " until {until}",
+    HoldReason.COOLDOWN: "it was moved from {moved_from} not long ago; it rests until {until}",
+    HoldReason.MIGRATION_NEVER: "its spec says that it is never migrated",
+    HoldReason.SUSPENDED: "its spec is suspended",
+    HoldReason.SPEC_CONFLICT: "more than one spec means it: {specs}{spec}",
+    HoldReason.NAME_AMBIGUOUS: "more than one VM bears its name: {found}; give the id in the spec",
+    HoldReason.NAME_TAKEN_BY_ANOTHER: "the VM first meant is gone and another bears its name:"
+    " {found}; give the id in the spec",
+    HoldReason.NO_TEMPLATE: "it does not exist, and its spec has no template to create it from",
+    HoldReason.HALF_CREATED: "its creation broke off and left a part on {host}; a person has to"
+    " remove that or finish it",
+    HoldReason.ABSENCE_UNCONFIRMED: "it is created once {looks_needed} looks at the whole cluster"
+    " in a row did not show it",
+    HoldReason.NOT_CLUSTERED: "it is not highly available, and its spec does not ask for that",
+    HoldReason.HA_BLOCKED: "it can't be made highly available: {check} {found}{location}; {remedy}",
+    HoldReason.ROLE_NOT_ONLINE: "its role is {role}",
+    HoldReason.NODE_LIMIT: "{node} has as many moves as it may have at once",
+    HoldReason.CLUSTER_LIMIT: "the cluster has as many moves as it may have at once",
+    HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}{device}",
+    HoldReason.NO_ROOM: "every node that could take it is full; it needs {needs} ({room})",
+    HoldReason.NO_ROOM_YET: "room on {node} comes when another move is done",
+    HoldReason.NO_HOP: "full nodes would have to swap and no other node has room for a stop on the"
+    " way: {knot}",
+    HoldReason.NODE_UNKNOWN: "the cluster has no such node: {found}{nodes}",
+    HoldReason.RULES_CONFLICT: "its rules contradict one another or those of others: {found}{vms}",
+}
+
+_REASONS: Final[dict[ActionReason, str]] = {
+    ActionReason.NOT_ON_PREFERRED: "{source} is not among its preferred owners",
+    ActionReason.EARLIER_PREFERRED_FREE: "an earlier preferred owner can take it",
+    ActionReason.OUTSIDE_POSSIBLE: "{source} is outside its possible owners",
+    ActionReason.MAKES_ROOM: "{because_of} needs its room on {source}",
+    ActionReason.HOP: "a stop on the way, so that {because_of} can swap with it",
+    ActionReason.HOP_RETURN: "it goes on from its stop",
+    ActionReason.NOT_HIGHLY_AVAILABLE: "it is not highly available",
+    ActionReason.ABSENT: "it does not exist",
+    ActionReason.CREATED_BY_US: "we created it",
+    ActionReason.REGISTERED_BY_US: "we registered it",
+}
+
+
+def hold_sentence(hold: Hold) -> str:
+    """Why a change does not start now, as the second half of a sentence."""
+    words = defaultdict(str, hold.evidence)
+    words["target"] = words["target"] or hold.target or "no node"
+    words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
+    return HOLDS[hold.reason].format_map(words)
+
+
+def action_sentence(action: Action) -> str:
+    """What an action does and why."""
+    match action.kind:
+        case ActionKind.MOVE:
+            what = f"move {action.vm} from {action.source} to {action.target}"
+        case ActionKind.REGISTER:
+            what = f"make {action.vm} highly available on {action.target}"
+        case ActionKind.CREATE:
+            what = f"create {action.vm} on {action.target}"
+        case ActionKind.START:
+            what = f"start {action.vm} on {action.target}"
+        case _:
+            assert_never(action.kind)
+    because = _REASONS[action.reason].format(source=action.source, because_of=action.because_of)
+    return f"{what}: {because}"
+
+
+def outcome_sentence(outcome: Outcome) -> str:
+    """What came back right after a command."""
+    action = action_sentence(outcome.action)
+    match outcome.result:
+        case OutcomeResult.SUBMITTED:
+            return f"Ordered to {action}."
+        case OutcomeResult.REFUSED:
+            found = f"{outcome.condition} found {outcome.found}"
+            return f"The node refused to {action} ({found})."
+        case OutcomeResult.UNKNOWN:
+            return f"No answer to the order to {action}; only what is seen will tell."
+        case OutcomeResult.NOT_SENT:
+            return f"Did not order to {action}: {outcome.detail}."
+    assert_never(outcome.result)
+
+
+def foreign_sentence(move: ForeignMove, vm: str) -> str:
+    """A move that was not ours."""
+    if move.failover:
+        return f"{vm} failed over from {move.source} to {move.target}."
+    return f"{vm} was moved from {move.source} to {move.target} by somebody else."
+
+
+def vm_sentence(
+    standing: Standing,
+    want: VMDesired | None,
+    *,
+    going_to: str | None,
+    hold: Hold | None,
+    action: Action | None,
+) -> str:
+    """Where the VM stands. `action` is what the plan does with it first, if anything."""
+    where = _where(standing, want, going_to or "another node")
+    if hold is not None:
+        return f"{where}; {hold_sentence(hold)}."
+    if action is not None:
+        return f"{where}; next: {action_sentence(action)}."
+    return f"{where}."
+
+
+def _where(standing: Standing, want: VMDesired | None, going_to: str) -> str:
+    vm, owner, declared = standing.vm, standing.owner, standing.declared
+    match standing.verdict:
+        case Verdict.SETTLED:
+            return f"{vm} is on {owner}, {_choice(owner, want)}"
+        case Verdict.MISPLACED:
+            return f"{vm} is on {owner} and belongs on {declared or 'another node'}"
+        case Verdict.MOVING:
+            return f"{vm} is moving from {owner} to {going_to}"
+        case Verdict.MISSING:
+            return f"{vm} does not exist as declared"
+        case Verdict.CREATING:
+            return f"{vm} is being created"
+        case Verdict.UNREGISTERED:
+            return f"{vm} is on {owner} and not highly available"
+        case Verdict.REGISTERING:
+            return f"{vm} is being made highly available on {owner}"
+        case Verdict.NOT_STARTED:
+            return f"{vm} is on {owner} and has not been started since we made or registered it"
+        case Verdict.STARTING:
+            return f"{vm} is starting on {owner}"
+        case Verdict.UNKNOWN:
+            return f"Where {vm} is, is not known"
+        case Verdict.SUSPENDED:
+            return f"{vm} is left alone"
+        case Verdict.CONFLICT:
+            return f"Which VM {vm} is, is not clear"
+        case Verdict.IMPOSSIBLE:
+            return f"{vm} is on {owner} and can't be where it should"
+    assert_never(standing.verdict)
+
+
+def _choice(owner: str | None, want: VMDesired | None) -> str:
+    if want is None or owner is None or not want.preferred:
+        return "and any node is right for it"
+    rank = want.rank(owner)
+    if rank == 0:
+        return "its first preferred owner"
+    if rank < len(want.preferred):
+        return "a later preferred owner"
+    return "a possible owner, not a preferred one"

@@ -1,0 +1,182 @@
+"""The report of one cycle: every declared VM with its verdict, and what changed since the last."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from controller.model.desired import DesiredState
+from controller.model.history import History
+from controller.model.names import same_name
+from controller.model.observed import ObservedState, VMObserved
+from controller.model.plan import AuditFinding, Plan, Standing, Verdict
+from controller.model.report import ClusterReport, HACheck, Outcome, VMReport
+from controller.planning.high_availability import ha_checks
+from controller.planning.holds import WAITS_FOR_OTHERS
+from controller.planning.sentences import (
+    foreign_sentence,
+    hold_sentence,
+    outcome_sentence,
+    vm_sentence,
+)
+
+
+def summarise(
+    desired: DesiredState,
+    observed: ObservedState,
+    history: History,
+    plan: Plan,
+    findings: tuple[AuditFinding, ...],
+    outcomes: tuple[Outcome, ...],
+    *,
+    cycle: int,
+    acted: bool,
+    previous: ClusterReport | None,
+) -> ClusterReport:
+    """Say everything that this cycle has to say; `previous` is what the last one said."""
+    reporter = _Reporter(desired, observed, history, plan)
+    vms = tuple(reporter.report(standing) for standing in plan.standings)
+    declared = {standing.vm_id for standing in plan.standings}
+    report = ClusterReport(
+        cluster=desired.cluster,
+        revision=desired.revision,
+        mode=desired.policy.mode,
+        cycle=cycle,
+        observed_at=observed.started_at,
+        completed_at=observed.completed_at,
+        observation_complete=observed.is_complete,
+        acted=acted,
+        converged=observed.is_complete and not findings and _is_converged(plan, vms),
+        vms=vms,
+        nodes=observed.nodes,
+        gaps=observed.gaps,
+        cluster_holds=tuple(hold for hold in plan.holds if hold.key == ""),
+        plan=plan,
+        audit=findings,
+        outcomes=outcomes,
+        findings=desired.findings,
+        foreign=history.foreign,
+        unmanaged_vms=sum(1 for vm in observed.vms if vm.id not in declared),
+    )
+    return replace(report, events=tuple(_events(report, previous)))
+
+
+def _is_converged(plan: Plan, vms: tuple[VMReport, ...]) -> bool:
+    """Whether nothing that this program could do is due, now or when some time has passed."""
+    at_rest = all(
+        vm.intent is None and vm.migration is None and vm.verdict is not Verdict.UNKNOWN
+        for vm in vms
+    )
+    waits = all(hold.reason in WAITS_FOR_OTHERS for hold in plan.holds)
+    return at_rest and waits and not plan.actions
+
+
+class _Reporter:
+    """Indexes made once, so that each of thousands of VMs costs a few look-ups."""
+
+    def __init__(
+        self, desired: DesiredState, observed: ObservedState, history: History, plan: Plan
+    ) -> None:
+        self._volumes = observed.volumes
+        self._seen = {vm.id: vm for vm in observed.vms}
+        self._wants = {want.key: want for want in desired.vms}
+        self._conflicts = {conflict.key: conflict for conflict in desired.conflicts}
+        self._holds = {hold.key: hold for hold in plan.holds}
+        self._intents = {intent.key: intent for intent in history.open_intents}
+        self._actions = {action.key: action for action in reversed(plan.actions)}
+
+    def report(self, standing: Standing) -> VMReport:
+        """Everything about one declared VM."""
+        key = standing.key
+        want, seen = self._wants.get(key), self._seen.get(standing.vm_id or "")
+        hold, intent = self._holds.get(key), self._intents.get(key)
+        migration = seen.migration if seen is not None else None
+        told = migration.target if migration is not None else None
+        return VMReport(
+            key=key,
+            vm=standing.vm,
+            vm_id=standing.vm_id,
+            spec=want.spec_name if want is not None else self._specs_in_conflict(key),
+            verdict=standing.verdict,
+            owner=standing.owner,
+            declared=standing.declared,
+            hold=hold,
+            migration=migration,
+            intent=intent,
+            ha=self._checks(seen) if want is not None and want.register else (),
+            sentence=vm_sentence(
+                standing,
+                want,
+                going_to=told or (intent.target if intent is not None else None),
+                hold=hold,
+                action=self._actions.get(key),
+            ),
+        )
+
+    def _specs_in_conflict(self, key: str) -> str:
+        return ", ".join(want.spec_name for want in self._conflicts[key].vms)
+
+    def _checks(self, seen: VMObserved | None) -> tuple[HACheck, ...]:
+        return ha_checks(seen, self._volumes) if seen is not None else ()
+
+
+def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:
+    """One sentence for each thing that is not as it was."""
+    if previous is None:
+        yield _first_sentence(report)
+        known: set[object] = set()
+    else:
+        known = set(previous.foreign)
+        yield from _changes_of_view(report, previous)
+    names = {vm.vm_id: vm.vm for vm in report.vms}
+    for move in report.foreign:
+        if move not in known and previous is not None:
+            yield foreign_sentence(move, names.get(move.vm_id, move.vm_id))
+    before = {vm.key: _state(vm) for vm in previous.vms} if previous is not None else {}
+    for vm in report.vms:
+        news = before.get(vm.key) != _state(vm)
+        if news and (previous is not None or vm.verdict is not Verdict.SETTLED):
+            yield vm.sentence
+    yield from (outcome_sentence(outcome) for outcome in report.outcomes)
+    if report.converged and (previous is None or not previous.converged):
+        yield f"{report.cluster} has converged."
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What makes a VM's sentence news: not a progress, not a time."""
+
+    verdict: Verdict
+    owner: str | None
+    held: str | None
+
+
+def _state(vm: VMReport) -> _State:
+    return _State(vm.verdict, vm.owner, vm.hold.reason if vm.hold is not None else None)
+
+
+def _first_sentence(report: ClusterReport) -> str:
+    misplaced = sum(1 for vm in report.vms if vm.verdict is not Verdict.SETTLED)
+    return (
+        f"Watching {report.cluster} in mode {report.mode}: {len(report.nodes)} nodes,"
+        f" {len(report.vms)} declared VMs of which {misplaced} are not settled,"
+        f" {report.unmanaged_vms} VMs of no spec."
+    )
+
+
+def _changes_of_view(report: ClusterReport, previous: ClusterReport) -> Iterator[str]:
+    old, new = ({g.node: g for g in r.gaps} for r in (previous, report))
+    for name in sorted(new.keys() - old.keys()):
+        who = name or "The cluster's lists"
+        yield f"{who} could not be seen ({new[name].reason}): {new[name].detail}."
+    for name in sorted(old.keys() - new.keys()):
+        yield f"{name or 'The cluster lists'} can be seen again."
+    for node in report.nodes:
+        was = next((n for n in previous.nodes if same_name(n.name, node.name)), None)
+        if was is not None and was.state is not node.state:
+            yield f"{node.name} is {node.state}, it was {was.state}."
+    held, freed = ({h.reason: h for h in r.cluster_holds} for r in (report, previous))
+    for reason in sorted(held.keys() - freed.keys()):
+        yield f"Nothing new starts: {hold_sentence(held[reason])}."
+    for reason in sorted(freed.keys() - held.keys()):
+        yield f"Released: {reason}."
+    if report.revision != previous.revision:
+        yield f"The specs are now those of revision {report.revision}."
