@@ -19,9 +19,7 @@ from controller.simulator.world import World
 T = TypeVar("T")
 NODE = "HV01"
 ANSWER_SECONDS = 60.0
-SWITCHES = (
-    "-NoLogo -NoProfile -NonInteractive -InputFormat None -OutputFormat Text -EncodedCommand"
-)
+SWITCHES = "-NoLogo -NoProfile -NonInteractive -InputFormat None -OutputFormat Text -EncodedCommand"
 
 
 class EngineNode:
@@ -29,7 +27,9 @@ class EngineNode:
 
     def __init__(self, engine: Path) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="engine node", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="engine node", daemon=True
+        )
         self._thread.start()
         self._host = EngineHost(engine, self._run)
         self._calls = 0

@@ -2,7 +2,8 @@
 #
 # Some Hyper-V cmdlets hang in a PowerShell that reads commands from stdin, and creating disks
 # takes long. The process is started just as the agent was; the variable OWNERNODE_JOB tells it
-# what it is. It gets one line of data on stdin and reports with lines `HV1 <intent> job <base64 of JSON>`.
+# what it is. It gets one line of data on stdin and reports with lines
+# `HV1 <intent> job <base64 of JSON>`.
 
 # ---- the agent's side ----
 
@@ -200,30 +201,24 @@ function Invoke-CreateJob($Status, $Arguments) {
 }
 
 function New-BareVm([string]$Name, $Template) {
-    $parameters = @{
-        Name               = $Name
-        Path               = $Template.location
-        Generation         = [int16]$Template.generation
-        MemoryStartupBytes = [long]$Template.memoryStartupBytes
-        NoVHD              = $true
+    $memory = $Template.memoryStartupBytes
+    # Without -SwitchName the adapter stays unconnected; an empty name would be an error.
+    if ($null -eq $Template.switch) {
+        return New-VM -Name $Name -Path $Template.location -Generation $Template.generation `
+            -MemoryStartupBytes $memory -NoVHD
     }
-    # Without the parameter the adapter stays unconnected; an empty name would be an error.
-    if ($null -ne $Template.switch) { $parameters['SwitchName'] = $Template.switch }
-    return New-VM @parameters
+    return New-VM -Name $Name -Path $Template.location -Generation $Template.generation `
+        -MemoryStartupBytes $memory -NoVHD -SwitchName $Template.switch
 }
 
 function Set-BareVmMemory($Vm, $Template) {
-    $parameters = @{
-        VM                   = $Vm
-        StartupBytes         = [long]$Template.memoryStartupBytes
-        DynamicMemoryEnabled = $false
+    $startup = $Template.memoryStartupBytes
+    if ($null -eq $Template.memoryMinimumBytes -or $null -eq $Template.memoryMaximumBytes) {
+        Set-VMMemory -VM $Vm -DynamicMemoryEnabled $false -StartupBytes $startup
+        return
     }
-    if ($null -ne $Template.memoryMinimumBytes -and $null -ne $Template.memoryMaximumBytes) {
-        $parameters['DynamicMemoryEnabled'] = $true
-        $parameters['MinimumBytes'] = [long]$Template.memoryMinimumBytes
-        $parameters['MaximumBytes'] = [long]$Template.memoryMaximumBytes
-    }
-    Set-VMMemory @parameters
+    Set-VMMemory -VM $Vm -DynamicMemoryEnabled $true -StartupBytes $startup `
+        -MinimumBytes $Template.memoryMinimumBytes -MaximumBytes $Template.memoryMaximumBytes
 }
 
 function Add-BareVmDisks($Vm, $Template) {

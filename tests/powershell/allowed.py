@@ -1,0 +1,82 @@
+"""What the scripts may use beside the two modules: tables for `lint`, each entry on purpose."""
+
+_CLUSTER = "Microsoft.FailoverClusters.PowerShell."
+_HYPER_V = "Microsoft.HyperV.PowerShell."
+_CIM = "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/"
+
+# Commands of PowerShell 5.1 itself with the parameters in use.
+COMMANDS: dict[str, set[str]] = {
+    "ConvertFrom-Json": {"InputObject"},
+    "ConvertTo-Json": {"Compress", "Depth", "InputObject"},
+    "ForEach-Object": set(),
+    "Select-Object": {"Skip"},
+    "Set-StrictMode": {"Version"},
+    "Where-Object": set(),
+}
+
+# The only commands whose name is not a word of the script. None is made of data: a table of ours,
+# a function name out of a table of ours, and the agent's own text.
+DYNAMIC: dict[str, set[str]] = {
+    "agent.ps1": {"& $function @arguments"},
+    "bootstrap.ps1": {". ([scriptblock]::Create($AgentText))"},
+    "conditions.ps1": {"& $Conditions[$name] $Case"},
+}
+
+# Types of the .NET Framework 4.6.2 (Windows Server 2016) and PowerShell 5.1.
+TYPES = frozenset(
+    """Array BitConverter Console Convert Diagnostics.Process Diagnostics.ProcessStartInfo
+    Environment Globalization.CultureInfo IO.Compression.CompressionMode IO.Compression.GZipStream
+    IO.MemoryStream IO.StreamReader Management.Automation.ParameterBindingException Math
+    Security.Cryptography.SHA256CryptoServiceProvider StringComparer StringComparison Text.Encoding
+    Text.UTF8Encoding bool char datetime guid int long object[] ordered psobject regex scriptblock
+    string string[] timespan""".split()
+)
+
+# Their members.
+MEMBERS = frozenset(
+    """ASCII Arguments BaseStream Category CategoryInfo Close Compress ComputeHash Contains
+    ContainsKey Count Create CreateNoWindow Decompress EndsWith EnvironmentVariables Equals
+    Exception FileName Floor Flush FromBase64String FullName FullyQualifiedErrorId GetBytes
+    GetCommandLineArgs GetCurrentProcess GetEnvironmentVariable GetString GetType Groups HResult
+    InvariantCulture IsCompleted Join Keys Kill Length MainModule Match Message Min
+    OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion Properties
+    ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
+    RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
+    StandardOutput Start StartsWith Substring Success ToArray ToBase64String ToLowerInvariant
+    ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Wait Write WriteAsync
+    new""".split()
+)
+
+# Keys of our own tables, and fields of docs/protocol.md.
+OWN_FIELDS = frozenset(
+    """$name arguments clustered createBytes disks drain error errors generation intent iso location
+    locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name operation output owner path
+    processors reading secureBootTemplate state status step switch template vlan vmId""".split()
+)
+
+# Which variable holds which live object, by script (variables have no case).
+LIVE: dict[str, dict[str, tuple[str, ...]]] = {
+    "observe.ps1": {
+        "$adapter": (_HYPER_V + "VMNetworkAdapter",),
+        "$cluster": (_CLUSTER + "Cluster",),
+        "$computer": (_CIM + "Win32_ComputerSystem",),
+        "$drive": (_HYPER_V + "HardDiskDrive", _HYPER_V + "DvdDrive"),
+        "$group": (_CLUSTER + "ClusterGroup",),
+        "$hypervisor": (_HYPER_V + "VMHost",),
+        "$list": (_CLUSTER + "ClusterOwnerNodeList",),
+        "$local": (_CLUSTER + "ClusterNode",),
+        "$mount": (_CLUSTER + "ClusterSharedVolumeInfo",),
+        "$node": (_CLUSTER + "ClusterNode",),
+        "$parameter": (_CLUSTER + "ClusterParameter",),
+        "$partition": (_CLUSTER + "ClusterDiskPartitionInfo",),
+        "$resource": (_CLUSTER + "ClusterResource",),
+        "$system": (_CIM + "Win32_OperatingSystem",),
+        "$vm": (_HYPER_V + "VirtualMachine",),
+        "$volume": (_CLUSTER + "ClusterSharedVolume",),
+    },
+    "conditions.ps1": {
+        "$group": (_CLUSTER + "ClusterGroup",),
+        "$vm": (_HYPER_V + "VirtualMachine",),
+    },
+    "job.ps1": {"$vm": (_HYPER_V + "VirtualMachine",)},
+}
