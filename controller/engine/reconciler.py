@@ -4,18 +4,22 @@ Nothing is awaited but the answer to a command. Whether it had its effect is for
 to say, so that a cycle that ends early, or a process that is killed, loses nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
 from controller.engine.memory import Memory
 from controller.engine.reporter import Reporter
+from controller.model.history import History
+from controller.model.observed import ObservedState
+from controller.model.plan import HoldReason, Plan
 from controller.model.policy import Policy
-from controller.model.report import ClusterReport
 from controller.planning.absorb import absorb
 from controller.planning.decide import decide, may_act
+from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
+from controller.planning.view import is_moving
 from controller.ports import Clock, Observer
 
 
@@ -38,18 +42,38 @@ class Reconciler:
         observed = await self.observer.observe()
         now = self.clock.now()
         past = await self.memory.of(self.cluster)
-        history = await self.aside(absorb, past, desired, observed, now)
-        await self.memory.keep(history)
+        history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
         plan, findings = await self.aside(decide, desired, observed, history, now)
-        acts = self.memory.broken is None and may_act(desired, history, findings)
+        plan = held_if_broken(plan, self.memory.broken)
+        acts = may_act(desired, history, findings, plan)
         outcomes = await self.executor.run(plan, desired, observed) if acts else ()
         history = await self.memory.of(self.cluster)
-        report = summarise(desired, observed, history, plan, findings, outcomes)
+        previous = self.reporter.last(self.cluster)
+        report = await self.aside(
+            summarise,
+            desired,
+            observed,
+            history,
+            plan,
+            findings,
+            outcomes,
+            cycle=previous.cycle + 1 if previous is not None else 1,
+            acted=acts,
+            previous=previous,
+        )
         await self.reporter.report(report)
-        return requeue_after_seconds(report, desired.policy)
+        return requeue_after_seconds(history, observed, desired.policy)
 
 
-def requeue_after_seconds(report: ClusterReport, policy: Policy) -> float:
+def held_if_broken(plan: Plan, reason: str | None) -> Plan:
+    """Hold everything while nothing can be made durable."""
+    if reason is None:
+        return plan
+    hold = hold_on_cluster(HoldReason.JOURNAL_BROKEN, {"reason": reason})
+    return replace(plan, holds=(hold, *plan.holds))
+
+
+def requeue_after_seconds(history: History, observed: ObservedState, policy: Policy) -> float:
     """Look soon while anything is in flight, whoever began it: a slot may become free."""
-    busy = any(vm.intent is not None or vm.migration is not None for vm in report.vms)
+    busy = bool(history.open_intents) or any(is_moving(vm) for vm in observed.vms)
     return policy.busy_interval_seconds if busy else policy.interval_seconds

@@ -14,9 +14,15 @@ class Reporter:
 
     def __init__(self, sinks: Sequence[StatusSink]) -> None:
         self._sinks = tuple(sinks)
+        self._last: dict[str, ClusterReport] = {}
+
+    def last(self, cluster: str) -> ClusterReport | None:
+        """What the cluster's last cycle said; None in its first."""
+        return self._last.get(cluster)
 
     async def report(self, report: ClusterReport) -> None:
         """One log entry when something changed; every sink each time."""
+        self._last[report.cluster] = report
         if report.events:
             log.info(
                 "The cluster changed",

@@ -179,11 +179,11 @@ class Run:
 
 
 def play(dies_at: int | None) -> End:
-    """One run in a fresh directory. An AssertionError carries the log."""
+    """One run in a fresh directory. An error carries the log."""
     with tempfile.TemporaryDirectory(prefix="ownernode-crash-") as folder:
         run = Run(Path(folder), dies_at)
         try:
             return run_virtual(run.play())
-        except AssertionError as error:
+        except Exception as error:
             error.add_note("\n".join(run._narrator.lines))
             raise

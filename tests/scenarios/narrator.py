@@ -34,7 +34,7 @@ class Narrator:
         for gap in report.gaps:
             self._once(f"gap {gap.node}", f"cannot see {gap.node or 'the lists'}: {gap.reason}")
         seen = {f"gap {gap.node}" for gap in report.gaps}
-        self._no_longer("gap ", seen, "sees {} again")
+        self._no_longer("gap ", seen, "has no gap at {} any more")
         holds = {f"all {hold.reason}": hold for hold in report.cluster_holds}
         for key, hold in holds.items():
             self._once(key, f"starts nothing: {hold.reason}{_evidence(hold)}")

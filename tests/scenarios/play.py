@@ -16,12 +16,15 @@ from controller.simulator.config import load_world
 from tests.scenarios.narrator import Narrator
 from tests.scenarios.steps import operation_of, perform
 from tests.scenarios.witness import Witness
+from tests.support.in_process import Call
 from tests.support.process import Site
 
 # The witness looks this often, and steps happen on such instants.
 TICK_SECONDS = 0.5
 # A scenario that has not ended by then never will.
 LONGEST_SECONDS = 1800.0
+# What a step does needs time to show: nothing earlier after the last one counts as an end.
+SETTLING_SECONDS = 35.0
 # What has converged must stay so, without a further command.
 SILENCE_SECONDS = 600.0
 
@@ -77,6 +80,8 @@ class Play:
         self.dies_at: str | None = None
         """The port call at which the controller is to die, once."""
         self.report: ClusterReport | None = None
+        self._last_step: float | None = None
+        self.site.wire.arrives_late = self._arrives_late
         self._declare(scenario.specs)
 
     async def show(self, report: ClusterReport) -> None:
@@ -130,6 +135,7 @@ class Play:
             self._do(steps.pop(0))
 
     def _do(self, step: Mapping[str, Any]) -> None:
+        self._last_step = asyncio.get_running_loop().time()
         if "specs" in step:
             self.narrator.say("people", f"declare {', '.join(step['specs']) or 'nothing'}")
             self._declare(step["specs"])
@@ -142,17 +148,28 @@ class Play:
 
     def _declare(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
         self.site.declare(specs)
-        self.witness.manage([spec["vm"].get("name") or spec["vm"]["id"] for spec in specs.values()])
+        # An empty directory is a fault of the source: what was declared last stays in force.
+        if specs:
+            self.witness.manage(
+                spec["vm"].get("name") or spec["vm"]["id"] for spec in specs.values()
+            )
 
     def _is_over(self, steps: list[Mapping[str, Any]], now: float) -> bool:
         if steps:
             return False
+        is_alive = self.site.is_alive
         if self.scenario.until != "converged":
             return now >= float(self.scenario.until)
-        return self.site.is_alive and self.report is not None and self.report.converged
+        if self._last_step is not None and now < self._last_step + SETTLING_SECONDS:
+            return False
+        return is_alive and self.report is not None and self.report.converged
 
     def _leaving(self, action: Action, intent_id: str, journal: Path) -> None:
         self.witness.command_leaves(action, intent_id, journal)
+
+    def _arrives_late(self, call: Call) -> None:
+        self.narrator.now_seconds = asyncio.get_running_loop().time()
+        self.narrator.say("fate", f"lets the late {call.operation} reach {call.node}")
 
     def _dies(self, moment: str) -> bool:
         self.narrator.now_seconds = asyncio.get_running_loop().time()

@@ -27,7 +27,7 @@ def test_the_story_goes_as_told(
     play = Play(Scenario.load(folder), tmp_path)
     try:
         run_virtual(play.run())
-    except AssertionError as error:
+    except Exception as error:
         error.add_note("\n".join(play.narrator.lines))
         raise
     check_ends(play, play.scenario.ends)

@@ -6,9 +6,9 @@ neither see nor do anything, whatever clean-up code Python still runs.
 """
 
 import asyncio
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,21 @@ class MortalClock:
 
 
 class MortalSource:
-    def __init__(self, line: Lifeline, source: DirectorySource) -> None:
+    """Scans the directory only when somebody wrote there: a scan a second costs most of a run."""
+
+    def __init__(self, line: Lifeline, source: DirectorySource, version: Callable[[], int]) -> None:
         self._line = line
         self._source = source
+        self._version = version
+        self._read: tuple[int, SpecReading] | None = None
 
     async def read(self) -> SpecReading:
         self._line.touch("specs.read")
-        reading = await self._source.read()
+        version = self._version()
+        if self._read is None or self._read[0] != version:
+            self._read = version, await self._source.read()
         self._line.touch("specs.read done")
-        return reading
+        return self._read[1]
 
 
 class MortalObserver:
@@ -161,6 +167,20 @@ class Disk:
             raise JournalBroken("database or disk is full")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watched(Reconciler):
+    """Remembers what ended a cycle: the engine only logs it and goes on."""
+
+    errors: list[Exception]
+
+    async def reconcile(self) -> float:
+        try:
+            return await Reconciler.reconcile(self)
+        except Exception as error:
+            self.errors.append(error)
+            raise
+
+
 class Wire:
     """What lies between the controller and the nodes, and what fate does to it."""
 
@@ -168,6 +188,7 @@ class Wire:
         self.caller = InProcessCaller(world, VirtualClock(), disturb=self._disturb)
         self.dark: set[str] = set()
         """Folded names of the nodes that we cannot reach."""
+        self.arrives_late: Callable[[Call], None] = lambda call: None
         self._next: dict[str, list[Disturbance]] = {}
         self._before: dict[str, list[Callable[[], None]]] = {}
 
@@ -185,7 +206,11 @@ class Wire:
         if self._before.get(call.operation):
             self._before[call.operation].pop(0)()
         planned = self._next.get(call.operation)
-        return planned.pop(0) if planned else Disturbance()
+        disturbance = planned.pop(0) if planned else Disturbance()
+        if disturbance.delay_seconds:
+            loop = asyncio.get_running_loop()
+            loop.call_later(disturbance.delay_seconds, self.arrives_late, call)
+        return disturbance
 
 
 class Site:
@@ -207,11 +232,13 @@ class Site:
         self.journal = folder / "state" / "journal.sqlite"
         self._cluster = cluster
         self._specs = folder / "specs"
+        self._specs_version = 0
         self._sinks = tuple(sinks)
         self._leaving = leaving
         self._at = at
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._errors: list[Exception] = []
         for made in (self._specs, self.journal.parent):
             made.mkdir(parents=True, exist_ok=True)
 
@@ -230,11 +257,11 @@ class Site:
                 "spec": {"cluster": self._cluster.name, **spec},
             }
             path = self._specs / f"{name}.yaml"
-            text = yaml.safe_dump(document, sort_keys=False)
+            # The end marker says that a document that became shorter was not cut off.
+            text = yaml.safe_dump(document, sort_keys=False, explicit_end=True)
             if not path.exists() or path.read_text() != text:
                 path.write_text(text)
-                # Files that look old enough are not read again and again (see SETTLING_SECONDS).
-                os.utime(path, (path.stat().st_atime - 10, path.stat().st_mtime - 10))
+        self._specs_version += 1
 
     # ---- life and death
 
@@ -252,7 +279,9 @@ class Site:
 
     @property
     def is_alive(self) -> bool:
-        """Whether a controller is running. A programming error that ended one comes out here."""
+        """Whether a controller is running. A programming error in one comes out here."""
+        if self._errors:
+            raise self._errors[0]
         if self._line is not None and self._line.alive and self._tasks[-1].done():
             self._tasks[-1].result()
         return self._line is not None and self._line.alive
@@ -264,6 +293,8 @@ class Site:
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(result, BaseException) and not is_death(result):
                 raise result
+        if self._errors:
+            raise self._errors[0]
 
     def lose_journal(self) -> None:
         """The disk with the state directory is gone, and an empty one is in its place."""
@@ -277,14 +308,17 @@ class Site:
         memory = Memory(journal, aside)
         source = DirectorySource(self._specs, self.journal.parent / "specs")
         desired = Declarations(
-            clusters=[self._cluster], sources=[MortalSource(line, source)], aside=aside
+            clusters=[self._cluster],
+            sources=[MortalSource(line, source, lambda: self._specs_version)],
+            aside=aside,
         )
         seeds = tuple(self._cluster.model.spec.connection.nodes)
         observer = ClusterObserver(
             cluster=self._cluster.name, seeds=seeds, caller=self.wire.caller, clock=VirtualClock()
         )
         actuator = MortalActuator(line, ClusterActuator(self.wire.caller), self._command_leaves)
-        reconciler = Reconciler(
+        reconciler = Watched(
+            errors=self._errors,
             cluster=self._cluster.name,
             desired=desired,
             observer=MortalObserver(line, observer),
