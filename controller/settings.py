@@ -51,7 +51,6 @@ class Settings:
     """Folder of placements."""
     state: Path
     """Folder for the journal and the last good specs; only this process may write there."""
-    listen: Listen
 
 
 def parse_listen(text: str) -> Listen:

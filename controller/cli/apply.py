@@ -84,7 +84,7 @@ async def _converge(settings: "Settings", document: "Document", timeout_seconds:
 def _verdict(report: "ClusterReport | None") -> int:
     """Say how it ended."""
     from controller.cli.views import report_summary
-    from controller.cli.words import why_not
+    from controller.planning.sentences import hold_sentence
 
     if report is None:
         say("the cluster could not be observed")
@@ -93,7 +93,7 @@ def _verdict(report: "ClusterReport | None") -> int:
     if report.converged:
         return 0
     for hold in report.cluster_holds:
-        say(f"nothing is done: {why_not(hold)}")
+        say(f"nothing is done: {hold_sentence(hold)}")
     for veto in report.audit:
         say(f"the audit vetoes the plan: {veto.rule}: {veto.detail}")
     return NOT_CONVERGED

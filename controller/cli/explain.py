@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.client import URL_DEFAULT, UrlOption, ask
-from controller.cli.tables import Output, OutputOption, Table, cells, show
+from controller.cli.tables import Output, OutputOption, Table, cells, clean, show
 from controller.cli.target import ClusterMaybe, ConfigMaybe, SnapshotMaybe, Target
 from controller.errors import SpecError
 
@@ -44,3 +44,72 @@ def explain(
         if number:
             print()
         show(_tables(explanation), explanation, output)
+
+
+def _tables(explanation: dict[str, Any]) -> list[Table]:
+    """Sentence, rules, every node, what is planned or waits, checks, last moves."""
+    head = Table(columns=(clean(explanation["sentence"]),), rows=())
+    if explanation["spec"] is None:
+        return [head]
+    rules = explanation["rules"] or {}
+    said = [(name, _said(value)) for name, value in rules.items() if value not in (None, [])]
+    waits = explanation["hold"]
+    return [
+        head,
+        Table(
+            title=f"Rules ({explanation['source']})", columns=("RULE", "VALUE"), rows=cells(said)
+        ),
+        Table(
+            title="Nodes",
+            columns=("NODE", "FIT", "CHOICE", "ROOM", "WHY NOT", "COST"),
+            rows=cells(_node(place) for place in explanation["candidates"]),
+            wide=1,
+        ),
+        Table(
+            title="Planned",
+            columns=("WAVE", "WHAT"),
+            rows=cells((step["wave"] or "now", step["sentence"]) for step in explanation["plan"]),
+        ),
+        Table(
+            title="Waits",
+            columns=("WHY", "REASON"),
+            rows=cells([(waits["sentence"], waits["reason"])] if waits else []),
+        ),
+        Table(
+            title="Impossible",
+            columns=("WHY", "WAY OUT"),
+            rows=cells((w["explanation"], w["resolution"]) for w in explanation["impossible"]),
+        ),
+        Table(
+            title="High availability",
+            columns=("CHECK", "VERDICT", "FOUND", "REMEDY"),
+            rows=cells(check.values() for check in explanation["highAvailability"]),
+        ),
+        Table(
+            title="Last moves",
+            columns=("SEEN", "FROM", "TO", "BY"),
+            rows=cells(move.values() for move in explanation["moves"]),
+        ),
+    ]
+
+
+def _said(value: Any) -> str:
+    match value:
+        case list():
+            return ", ".join(value)
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
+
+
+def _node(place: dict[str, Any]) -> tuple[object, ...]:
+    choice = "-" if place["rank"] is None else place["rank"] + 1
+    return (
+        f"{place['node']}{' (here)' if place['isOwner'] else ''}",
+        "yes" if place["fit"] else "no",
+        choice,
+        f"{place['roomBytes'] / 1024**3:.1f} GiB",
+        "; ".join(rule["detail"] for rule in place["unfit"]),
+        f"{place['costGib']:.0f} GiB",
+    )

@@ -18,11 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.tables import clean
-from controller.cli.words import why, why_not
+from controller.cli.words import why
 from controller.model.names import same_name
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport, VMReport
+from controller.planning.sentences import hold_sentence
 
 EVENTS_KEPT = 8
 NODES_PER_ROW = 4
@@ -116,7 +117,7 @@ class Watch:
 
     def _print_holds(self, report: ClusterReport) -> None:
         now = {
-            f"{h.key} {h.reason}": f"{h.vm or report.cluster} waits: {why_not(h)}"
+            f"{h.key} {h.reason}": f"{h.vm or report.cluster} waits: {hold_sentence(h)}"
             for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
         }
         for key, sentence in now.items():
@@ -132,7 +133,7 @@ def cluster_view(report: ClusterReport, width: int) -> list[RenderableType]:
     if moving:
         parts += [_title("Now"), _movements(report, moving)]
     waiting = [
-        (h.vm or "everything", why_not(h))
+        (h.vm or "everything", hold_sentence(h))
         for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
     ]
     parts += _pairs("Waiting", waiting)

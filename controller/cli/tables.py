@@ -38,8 +38,8 @@ class Table:
 def show(tables: Sequence[Table], data: Any, output: Output) -> None:
     """Print the tables, or the data that they were made from, to stdout.
 
-    A table without rows is left out, unless it is the only one: then its header shows that the
-    question was understood.
+    A table without rows is left out, unless it is the first: its header shows that the question
+    was understood.
     """
     match output:
         case Output.JSON:
@@ -49,7 +49,7 @@ def show(tables: Sequence[Table], data: Any, output: Output) -> None:
 
             print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), end="")
         case _:
-            shown = [t for t in tables if t.rows] or list(tables[:1])
+            shown = [*tables[:1], *(table for table in tables[1:] if table.rows)]
             print("\n\n".join(as_text(table, output) for table in shown))
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from controller.cli.tables import Table, cells, count
-from controller.cli.words import why, why_not
+from controller.cli.words import why
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport
+from controller.planning.sentences import hold_sentence
 
 
 def plan_tables(plan: Plan) -> tuple[Table, ...]:
@@ -100,7 +101,8 @@ def report_summary(report: ClusterReport) -> str:
 
 def _holds(holds: Iterable[Hold], title: str = "Held") -> Table:
     rows = cells(
-        (h.vm or "all", h.action or "-", h.target or "-", why_not(h), h.reason.value) for h in holds
+        (h.vm or "all", h.action or "-", h.target or "-", hold_sentence(h), h.reason.value)
+        for h in holds
     )
     columns = ("VM", "ACTION", "TO", "WHY NOT", "REASON")
     return Table(title=title, columns=columns, rows=rows, wide=1)

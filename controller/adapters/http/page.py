@@ -12,6 +12,7 @@ from controller.model.observed import NodeObserved
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport, VMReport
+from controller.planning.sentences import action_sentence, hold_sentence
 
 REFRESH_SECONDS = 2
 VMS_SHOWN_MAX = 60
@@ -91,7 +92,7 @@ def _cluster(report: ClusterReport) -> str:
         f'<div class="nodes">{"".join(_node(node, report) for node in report.nodes)}'
         f"{_column('on no node', '', elsewhere) if elsewhere else ''}</div>"
         + _section("Gaps", ("node", "why"), ((g.node or "cluster", g.detail) for g in report.gaps))
-        + _section("Plan", ("wave", "action", "VM", "from", "to", "why"), _planned(report))
+        + _section("Plan", ("wave", "what and why"), _planned(report))
         + _section("Waiting", ("what", "why", "until"), _held(report))
         + _section(
             "Impossible wishes",
@@ -158,22 +159,13 @@ def _meter(vm: VMReport) -> str:
 
 def _planned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
     for action in report.plan.actions:
-        yield (
-            str(action.wave),
-            action.kind.value,
-            action.vm,
-            action.source or "",
-            action.target,
-            action.reason.value + (f" for {action.because_of}" if action.because_of else ""),
-        )
+        yield "now" if action.wave == 0 else str(action.wave), action_sentence(action)
 
 
 def _held(report: ClusterReport) -> Iterator[tuple[str, ...]]:
     for hold in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None)):
-        evidence = ", ".join(f"{name} {value}" for name, value in sorted(hold.evidence.items()))
         until = f"{hold.until:%H:%M:%S} UTC" if hold.until else ""
-        reason = f"{hold.reason.value}{f' ({evidence})' if evidence else ''}"
-        yield hold.vm or "the whole cluster", reason, until
+        yield hold.vm or "the whole cluster", hold_sentence(hold), until
 
 
 def _warned(report: ClusterReport) -> Iterator[tuple[str, ...]]:

@@ -8,8 +8,8 @@ from rich.console import Console, Group
 from controller.cli.live import Watch, cluster_view
 from controller.cli.tables import Output, Table, as_text, cells
 from controller.cli.views import plan_summary, plan_tables, report_tables
-from controller.cli.words import why, why_not
-from controller.model.plan import ActionReason, HoldReason
+from controller.cli.words import why
+from controller.model.plan import ActionReason
 from tests.support import reports
 
 
@@ -48,15 +48,6 @@ def test_every_action_reason_has_words(reason: ActionReason) -> None:
     from dataclasses import replace
 
     assert len(why(replace(reports.plan().actions[0], reason=reason, because_of="WEB01"))) > 10
-
-
-@pytest.mark.parametrize("reason", HoldReason)
-def test_every_hold_reason_has_words(reason: HoldReason) -> None:
-    """So has each hold, with what it rests on and when it ends."""
-    from dataclasses import replace
-
-    words = why_not(replace(reports.plan().holds[0], reason=reason))
-    assert words.endswith("(source N1, target N2), until 12:00:20 UTC")
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
