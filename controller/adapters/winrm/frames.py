@@ -5,7 +5,6 @@ CLIXML is ever in question. Everything that a node can make us hold is bounded h
 """
 
 import base64
-import binascii
 import gzip
 import json
 import re
@@ -25,6 +24,9 @@ LINE_BYTES_MAX = 64 * 1024
 VALUES_MAX = 1_500_000
 """Commas and brackets in a reply. `[],[],...` would take twenty times its own size in memory."""
 _PACKED_CHARACTERS_MAX = REPLY_BYTES_MAX * 4 // 3
+
+_GZIP_BEGINS = b"H4sI"
+"""Base64 of the first three bytes of every gzip stream."""
 
 _FRAME = re.compile(rb"HV1 ([A-Za-z0-9-]{1,64}) (ready|part|done) ([A-Za-z0-9+/]*={0,2})")
 
@@ -137,18 +139,28 @@ class FrameReader:
         return self._assemble(kind, pieces)
 
     def _assemble(self, kind: bytes, pieces: list[bytes]) -> Ready | Reply | None:
-        try:
-            packed = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
-            document = _load(unpack(packed))
-        except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError, RecursionError) as e:
-            if self._repeated:
-                return None
-            raise ProtocolBroken(f"the reply to {self._call_id} cannot be read: {e}") from e
-        return parse_ready(document) if kind == b"ready" else parse_reply(document, self._call_id)
+        starts = [0]
+        if self._repeated:  # the rest of a torn telling may lie before the whole one
+            starts = [n for n, piece in enumerate(pieces) if piece.startswith(_GZIP_BEGINS)]
+        for start in reversed(starts):
+            try:
+                document = _load(unpack(_joined(pieces[start:])))
+            except (zlib.error, ValueError, RecursionError) as e:
+                if not self._repeated:
+                    raise ProtocolBroken(f"no reply to {self._call_id}, but {e}") from e
+                continue
+            if kind == b"ready":
+                return parse_ready(document)
+            return parse_reply(document, self._call_id)
+        return None
 
     def _drop_pieces(self) -> None:
         self._pieces = []
         self._packed_characters = 0
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
 
 
 def unpack(packed: bytes) -> bytes:
