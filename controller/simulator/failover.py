@@ -8,7 +8,12 @@ running, unmonitored. Only then is it given up, and its roles restart on another
 from __future__ import annotations
 
 from controller.model.names import fold, same_name
-from controller.simulator.cmdlet_errors import INVALID_STATE, NO_SYSTEM_RESOURCES, Refusal
+from controller.simulator.cmdlet_errors import (
+    INVALID_STATE,
+    NO_SYSTEM_RESOURCES,
+    NODE_DOWN,
+    Refusal,
+)
 from controller.simulator.inventory import Node, Role, VirtualMachine
 from controller.simulator.migration import abort_moves, request_move, start_due
 from controller.simulator.simulation import Simulation
@@ -76,18 +81,21 @@ def start_role(sim: Simulation, role: Role) -> None:
     if sim.cluster.memory_free_bytes()[fold(vm.node)] < vm.memory_needed_bytes:
         role.failed = True
         raise Refusal(NO_SYSTEM_RESOURCES, f"Not enough memory to start '{vm.name}'.")
+    start_vm(sim, vm)
     role.persistent = True
     role.failed = False
     role.waiting_for_memory = False
-    start_vm(sim, vm)
 
 
 def start_vm(sim: Simulation, vm: VirtualMachine) -> None:
     """Turn a VM on where it is; it runs after the start-up time."""
+    if not sim.node(vm.node).powered:
+        raise Refusal(NODE_DOWN, f"The node '{vm.node}' is down.")
+    began = vm.starting_at = sim.now
     vm.state = VmState.Starting
 
     def run() -> None:
-        if vm.state is VmState.Starting:
+        if vm.state is VmState.Starting and vm.starting_at == began:
             vm.state = VmState.Running
             vm.running_since = sim.now
 

@@ -159,6 +159,7 @@ class VirtualMachine:
     busy: VmOperationalStatus | None = None
     replication: ReplicationMode = ReplicationMode.None_
     created_at: float = 0.0
+    starting_at: float | None = None
     running_since: float | None = None
     ran_at_crash: bool = False
     unlisted_until: float | None = None  # no node lists it: failed_migration_leaves_vm nowhere
@@ -230,6 +231,7 @@ class Migration:
     stage_at: float = 0.0
     stage_seconds: float = 0.0
     memory_bytes: int = 0
+    state_before: VmState = VmState.Running  # what a quick migration restores
 
 
 @dataclass(slots=True, kw_only=True)

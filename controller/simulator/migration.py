@@ -218,14 +218,16 @@ def _begin_set_up(sim: Simulation, migration: Migration) -> None:
 
 def _end_set_up(sim: Simulation, migration: Migration) -> None:
     vm = sim.cluster.vms[migration.vm_id]
-    problem = _what_the_target_lacks(sim, vm, migration)
+    problem: int | None = CONNECTION_RESET  # a dead target that nobody has missed yet
+    if sim.in_contact(migration.target) and sim.in_contact(migration.source):
+        problem = _what_the_target_lacks(sim, vm, migration)
     if problem is not None:
         _fail(sim, migration, problem, may_stray=False)
         return
     role = sim.cluster.roles[vm.id]
     role.migration_state = MigrationState.Transfer
     if migration.quick:
-        vm.state = VmState.Saving
+        migration.state_before, vm.state = vm.state, VmState.Saving
         seconds = migration.memory_bytes / sim.timing.save_bytes_per_second
     else:
         copied = migration.memory_bytes * (1 + sim.timing.dirty_factor)
@@ -258,7 +260,7 @@ def _land(sim: Simulation, migration: Migration) -> None:
     vm.node = migration.target
     sim.cluster.roles[vm.id].owner = migration.target
     if migration.quick:
-        vm.state = VmState.Running
+        vm.state = migration.state_before
     sim.record_move(vm, migration.source, migration.cause, live=not migration.quick)
 
 
@@ -279,7 +281,7 @@ def _give_back(sim: Simulation, migration: Migration) -> None:
     vm = sim.cluster.vms[migration.vm_id]
     sim.cluster.roles[vm.id].owner = migration.source
     if migration.quick and vm.state is VmState.Saving:
-        vm.state = VmState.Running
+        vm.state = migration.state_before
 
 
 def _lose_for_a_while(sim: Simulation, vm: VirtualMachine) -> None:

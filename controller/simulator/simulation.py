@@ -180,12 +180,16 @@ class Simulation:
         witness = 1 if self.cluster.witness else 0
         return 2 * (len(members) + witness) > len(self.cluster.nodes) + witness
 
+    def in_contact(self, name: str) -> bool:
+        """Whether the node truly runs and hears the others, known or not."""
+        node = self.node(name)
+        return node.powered and node.cut_off_at is None
+
     def is_usable(self, node: Node) -> bool:
         """Whether the cluster itself would place a role there."""
         return (
             node.state is NodeState.Up
-            and node.powered
-            and node.cut_off_at is None
+            and self.in_contact(node.name)
             and not node.drain
             and not node.flags & _NO_PLACE
         )
