@@ -100,7 +100,13 @@ def _gaining(view: View, case: Case) -> Piece:
 
 
 def _anywhere(view: View, case: Case) -> Piece:
-    nodes = [n for n in view.nodes if n == case.home or _fits(view, case, n)]
+    """Every node where it would break no more of its own hard rules than it does now."""
+    broken = hard_broken(case.want, case.home)
+    nodes = [
+        n
+        for n in view.nodes
+        if n == case.home or (hard_broken(case.want, n) <= broken and _fits(view, case, n))
+    ]
     return _piece(case, [_option(view, case, n) for n in nodes])
 
 

@@ -88,10 +88,10 @@ def _verdict(decided: Decided, case: Case) -> tuple[Verdict, Hold | None, Imposs
         return (Verdict.SETTLED if makes_room else Verdict.MISPLACED), None, None
     broken = hard_broken(case.want, case.home)
     if key in decided.chosen.held:
-        target = _best_with_room(decided, case)
-        if target is None and not broken:
+        hold, target = decided.chosen.held[key], _best_with_room(decided, case)
+        # In a locked knot the others' room would be enough, if only they could swap.
+        if target is None and not broken and hold.reason is not HoldReason.NO_HOP:
             return Verdict.SETTLED, None, None
-        hold = decided.chosen.held[key]
         name = view.title(target) if target is not None else hold.target
         return Verdict.MISPLACED, replace(hold, action=ActionKind.MOVE, target=name), None
     if broken:

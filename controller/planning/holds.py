@@ -25,11 +25,20 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NO_HOP,
         HoldReason.NODE_UNKNOWN,
         HoldReason.RULES_CONFLICT,
+    }
+)
+"""Nothing that this program could do would release these: a cluster with only them converged."""
+
+STOPS_ACTING: Final = frozenset(
+    {
+        HoldReason.FIRST_CYCLES,
+        HoldReason.JOURNAL_BROKEN,
         HoldReason.BALANCER_ON,
         HoldReason.NOT_A_SIMULATOR,
     }
 )
-"""Nothing that this program could do would release these: a cluster with only them converged."""
+"""Holds on the cluster that cast no doubt on what is seen: where nothing is due, they hold nothing.
+"""
 
 
 def hold_on(

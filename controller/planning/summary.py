@@ -10,7 +10,7 @@ from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import AuditFinding, Plan, Standing, Verdict
 from controller.model.report import ClusterReport, HACheck, Outcome, VMReport
 from controller.planning.high_availability import ha_checks
-from controller.planning.holds import WAITS_FOR_OTHERS
+from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
 from controller.planning.sentences import (
     foreign_sentence,
     hold_sentence,
@@ -65,7 +65,7 @@ def _is_converged(plan: Plan, vms: tuple[VMReport, ...]) -> bool:
         vm.intent is None and vm.migration is None and vm.verdict is not Verdict.UNKNOWN
         for vm in vms
     )
-    waits = all(hold.reason in WAITS_FOR_OTHERS for hold in plan.holds)
+    waits = all(hold.reason in WAITS_FOR_OTHERS | STOPS_ACTING for hold in plan.holds)
     return at_rest and waits and not plan.actions
 
 
