@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.adapters.specs.yaml_text import TROUBLES_MAX, Path, Tree, Trouble
+from controller.adapters.specs.yaml_text import TROUBLES_MAX, Path, Place, Tree, Trouble
 from controller.model.findings import Finding
 from controller.model.schemas import schema_of
 from controller.model.spec import Contradiction
@@ -37,27 +37,13 @@ def nearest(word: str, known: tuple[str, ...]) -> str | None:
 
 def from_trouble(file: str, trouble: Trouble) -> Finding:
     """A trouble of the text, as a finding."""
-    return Finding(
-        file=file,
-        line=trouble.place[0],
-        column=trouble.place[1],
-        path=path_text(tuple(_kept(part) for part in trouble.path)),
-        message=trouble.message,
-        expected=trouble.expected,
-    )
+    path = tuple(_kept(part) for part in trouble.path)
+    return _make(file, trouble.place, path, trouble.message, trouble.expected)
 
 
 def from_contradiction(file: str, tree: Tree, found: Contradiction) -> Finding:
     """A contradiction whose path begins at the document's root."""
-    line, column = tree.place(found.at)
-    return Finding(
-        file=file,
-        line=line,
-        column=column,
-        path=path_text(found.at),
-        message=found.message,
-        expected=found.expected,
-    )
+    return _make(file, tree.place(found.at), found.at, found.message, found.expected)
 
 
 def from_validation(file: str, kind: str, tree: Tree, error: ValidationError) -> Iterator[Finding]:
@@ -83,17 +69,35 @@ def _is_echo(detail: ErrorDetails) -> bool:
 def _finding(file: str, kind: str, tree: Tree, detail: ErrorDetails) -> Finding:
     path = tuple(part for part in detail["loc"] if part != "[key]")
     of_key = detail["type"] == "extra_forbidden" or detail["loc"][-1:] == ("[key]",)
-    message, expected, suggestion = _words(kind, path, detail)
-    line, column = tree.place(path, of_key=of_key)
+    place = tree.place(path, of_key=of_key)
+    return _make(file, place, path, *_words(kind, path, detail))
+
+
+def _make(
+    file: str,
+    place: Place,
+    path: Path,
+    message: str,
+    expected: str | None,
+    suggestion: str | None = None,
+) -> Finding:
+    """A finding that a terminal can print: it repeats what somebody wrote."""
     return Finding(
         file=file,
-        line=line,
-        column=column,
-        path=path_text(path),
-        message=message,
-        expected=expected,
+        line=place[0],
+        column=place[1],
+        path=printable(path_text(path)),
+        message=printable(message),
+        expected=None if expected is None else printable(expected),
         suggestion=suggestion,
     )
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal would not show written as its number."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 
 def _words(kind: str, path: Path, detail: ErrorDetails) -> tuple[str, str | None, str | None]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.adapters.specs.findings import printable
 from controller.adapters.specs.yaml_text import FILE_BYTES_MAX
 from controller.model.findings import Finding
 
@@ -106,6 +107,9 @@ def _walk(root: str, folder: str, prefix: str, above: frozenset[str]) -> Iterato
         if child.name.startswith("."):
             continue
         name = f"{prefix}{child.name}"
+        if not name.isprintable():
+            yield _finding(printable(name), "has a name that can't be shown")
+            continue
         real = os.path.realpath(child.path)
         try:
             status = os.stat(real, follow_symlinks=False)
