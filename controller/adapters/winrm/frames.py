@@ -23,6 +23,8 @@ LINE_BYTES_MAX = 64 * 1024
 """The agent writes at most 49,152 characters of payload a line; the rest is head and margin."""
 VALUES_MAX = 1_500_000
 """Commas and brackets in a reply. `[],[],...` would take twenty times its own size in memory."""
+TELLINGS_MAX = 4
+"""Of one reply, tried for a whole one from the last backwards."""
 _PACKED_CHARACTERS_MAX = REPLY_BYTES_MAX * 4 // 3
 
 _GZIP_BEGINS = b"H4sI"
@@ -141,7 +143,7 @@ class FrameReader:
     def _assemble(self, kind: bytes, pieces: list[bytes]) -> Ready | Reply | None:
         starts = [0]
         if self._repeated:  # the rest of a torn telling may lie before the whole one
-            starts = [n for n, piece in enumerate(pieces) if piece.startswith(_GZIP_BEGINS)]
+            starts = [n for n, p in enumerate(pieces) if p.startswith(_GZIP_BEGINS)][-TELLINGS_MAX:]
         for start in reversed(starts):
             try:
                 document = _load(unpack(_joined(pieces[start:])))

@@ -272,6 +272,10 @@ def _lists(lists: "_Part") -> Lists:
     )
 
 
+def _shown(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 class _Part:
     """One JSON object of a reply, read field by field; whatever does not fit is ProtocolBroken."""
 
@@ -299,7 +303,7 @@ class _Part:
             return None
         if not isinstance(value, str) or len(value) > _TEXT_CHARACTERS_MAX:
             raise self.broken(name)
-        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+        return _shown(value)
 
     def guid(self, name: str) -> str:
         value = self._given(name)
@@ -335,7 +339,7 @@ class _Part:
         values = self._list(name)
         if not all(isinstance(v, str) and 0 < len(v) <= _TEXT_CHARACTERS_MAX for v in values):
             raise self.broken(name)
-        return tuple(values)
+        return tuple(_shown(value) for value in values)
 
     def part(self, name: str) -> "_Part":
         return _Part(self._given(name), f"{self._place}.{name}")
