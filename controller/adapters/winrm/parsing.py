@@ -18,7 +18,8 @@ _NUMBER_MAX = 2**64
 _LIST_MAX = 20_000
 """Above the 8,000 VMs that a cluster may hold (Microsoft docs, Hyper-V scale limits)."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and halves of characters, which no encoder and no terminal should meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +274,7 @@ def _lists(lists: "_Part") -> Lists:
 
 
 def _shown(text: str) -> str:
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class _Part:

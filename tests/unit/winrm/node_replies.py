@@ -99,7 +99,7 @@ def reply(
             "migrationsParallelMax": 2,
             "balancerMode": 0,
         },
-        "nodes": list(nodes),
+        "nodes": [dict(node) for node in nodes],
         "self": {
             "model": "ownernode simulator",
             "manufacturer": None,

@@ -117,8 +117,8 @@ def test_job_error_is_cut_to_what_may_be_shown() -> None:
 
 def test_control_characters_in_names_are_replaced() -> None:
     """A VM name can neither move a terminal's cursor nor end a log line."""
-    parsed = parse_observation(reply("HV01", vms=[vm("A\x1b[2J\nB", id=vm("x")["id"])]))
-    assert parsed.vms[0].name == "A\ufffd[2J\ufffdB"
+    parsed = parse_observation(reply("HV01", vms=[vm("A\x1b[2J\nB\ud800", id=vm("x")["id"])]))
+    assert parsed.vms[0].name == "A\ufffd[2J\ufffdB\ufffd"
 
 
 def test_too_many_nodes_or_vms_are_refused() -> None:
