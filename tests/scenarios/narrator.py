@@ -84,11 +84,11 @@ def _evidence(hold: Hold) -> str:
 
 
 def _steady(evidence: Mapping[str, str]) -> dict[str, str]:
-    """What does not tick: an age or an instant would make a line of every cycle."""
+    """What neither ticks nor is derived: an age would make a line of every cycle."""
     return {
         key: value
         for key, value in sorted(evidence.items())
-        if not key.endswith(("_at", "_seconds", "since", "until", "seen"))
+        if key != "intent" and not key.endswith(("_at", "_seconds", "since", "until", "seen"))
     }
 
 

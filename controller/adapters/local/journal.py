@@ -13,8 +13,9 @@ for people to read, up to a bound.
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from controller.errors import JournalBroken
-from controller.model.history import ForeignMove, History, Intent, OwnMove, Sighting
+from controller.model.history import (
+    ForeignMove,
+    History,
+    Intent,
+    IntentState,
+    OwnMove,
+    Sighting,
+)
 from controller.model.report import Outcome
 
 SCHEMA_VERSION = 1
@@ -55,7 +63,8 @@ DELETE FROM entries WHERE gone = 1 AND number <= (
     SELECT number FROM entries WHERE gone = 1 ORDER BY number DESC LIMIT 1 OFFSET ?)
 """
 _LOAD = """
-SELECT kind, key, body, checksum FROM entries WHERE cluster = ? AND gone = 0 ORDER BY number
+SELECT kind, key, body, checksum, answer FROM entries
+WHERE cluster = ? AND gone = 0 ORDER BY number
 """
 
 _INTENT = TypeAdapter(Intent)
@@ -90,12 +99,13 @@ class SqliteJournal:
         """
         with self._writing("read") as connection:
             rows = connection.execute(_LOAD, (cluster,)).fetchall()
-            for kind, key, body, checksum in rows:
+            for kind, key, body, checksum, _ in rows:
                 if checksum != _row(cluster, kind, key, body)[-1]:
                     raise JournalBroken(f"{self._path} is damaged: entry {kind} {key}")
-            entries: Entries = {(kind, key): body for kind, key, body, _ in rows}
+            entries: Entries = {(kind, key): body for kind, key, body, *_ in rows}
+            unanswered = {key for _, key, _, _, answer in rows if answer is None}
             try:
-                history = _history(cluster, entries)
+                history = _history(cluster, entries, unanswered)
             except ValidationError as error:
                 raise JournalBroken(f"{self._path}: an entry cannot be read: {error}") from error
         self._written[cluster] = entries
@@ -197,22 +207,30 @@ def _entries(history: History, written: Entries) -> Entries:
     return entries
 
 
-def _history(cluster: str, entries: Mapping[tuple[str, str], str]) -> History:
+def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: Set[str]) -> History:
     """The history that the entries tell. Raises ValidationError."""
 
     def of(kind: str) -> list[tuple[str, str]]:
         return [(key, body) for (at, key), body in entries.items() if at == kind]
 
+    intents = [_INTENT.validate_json(body) for _, body in of("intent")]
     sightings = [_SIGHTING.validate_json(body) for _, body in of("sighting")]
     return History(
         cluster=cluster,
         bound=MappingProxyType(dict(of("binding"))),
-        intents=tuple(_INTENT.validate_json(body) for _, body in of("intent")),
+        intents=tuple(_recalled(i, i.id not in unanswered) for i in intents),
         sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),
         foreign=tuple(_FOREIGN.validate_json(body) for _, body in of("foreign")),
         moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
         trusted=_TRUST in entries,
     )
+
+
+def _recalled(intent: Intent, is_answered: bool) -> Intent:
+    """Of an open intent without an answer nobody knows whether its command left."""
+    if is_answered or intent.state is not IntentState.OPEN:
+        return intent
+    return replace(intent, unknown=True)
 
 
 def _row(cluster: str, kind: str, key: str, body: str) -> tuple[str, str, str, str, int]:

@@ -20,6 +20,8 @@ from controller.model.history import (
     OwnMove,
     Sighting,
 )
+from controller.model.plan import Action, ActionKind, ActionReason
+from controller.model.report import Outcome, OutcomeResult
 
 NOW = datetime(2030, 1, 7, 8, 0, tzinfo=UTC)
 SQL01 = "11111111-0000-0000-0000-000000000001"
@@ -38,6 +40,21 @@ def intent(number: int = 1) -> Intent:
         revision="r1",
         opened_at=NOW,
     )
+
+
+def submitted() -> Outcome:
+    move = Action(
+        id="move",
+        kind=ActionKind.MOVE,
+        key="name:sql01",
+        vm="SQL01",
+        vm_id=SQL01,
+        source="N2",
+        target="N1",
+        reason=ActionReason.NOT_ON_PREFERRED,
+        wave=0,
+    )
+    return Outcome(intent_id=intent().id, action=move, result=OutcomeResult.SUBMITTED)
 
 
 def full_history() -> History:
@@ -77,7 +94,7 @@ def test_history_comes_back_whole_after_a_kill(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.load("demo")
     journal.open_intent("demo", intent())
-    journal.keep("demo", full_history(), ())
+    journal.keep("demo", full_history(), (submitted(),))
     killed(journal)
     assert SqliteJournal(path).load("demo") == full_history()
 
@@ -87,7 +104,16 @@ def test_an_intent_is_on_the_disk_when_open_intent_returns(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.load("demo")
     journal.open_intent("demo", intent())
-    assert SqliteJournal(path).load("demo").open_intents == (intent(),)
+    assert [i.id for i in SqliteJournal(path).load("demo").open_intents] == [intent().id]
+
+
+def test_an_intent_whose_answer_was_never_written_is_recalled_as_unknown(path: Path) -> None:
+    """Killed between the intent and the answer: whether the command left nobody can say."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    killed(journal)
+    assert SqliteJournal(path).load("demo").intents == (replace(intent(), unknown=True),)
 
 
 def test_an_empty_journal_is_not_trusted_until_we_acted_by_it(path: Path) -> None:
@@ -206,7 +232,7 @@ def test_a_full_disk_breaks_the_word_and_keeps_what_was_durable(path: Path) -> N
     with disk_full_after(commits(path) + 100), pytest.raises(JournalBroken):
         journal.open_intent("demo", intent(2))
     killed(journal)
-    assert SqliteJournal(path).load("demo").intents == (intent(1),)
+    assert [i.id for i in SqliteJournal(path).load("demo").intents] == [intent(1).id]
 
 
 def commits(path: Path) -> int:
