@@ -29,7 +29,7 @@ def whole() -> dict[str, Any]:
     """A reply with something in every place."""
     moving = role("SQL", "HV01", migration={"state": 2, "progress": 3, "failureReason": None})
     iso = vm("SQL", media=[{"path": "C:\\a.iso", "type": 1}], mark="1:created")
-    return reply("HV01", vms=[iso], roles=[moving], lists=listed(moving), jobs=[JOB])
+    return reply("HV01", vms=[iso], roles=[moving], lists=listed(moving), jobs=[dict(JOB)])
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -117,7 +117,7 @@ def test_job_error_is_cut_to_what_may_be_shown() -> None:
 
 def test_control_characters_in_names_are_replaced() -> None:
     """A VM name can neither move a terminal's cursor nor end a log line."""
-    parsed = parse_observation(reply("HV01", vms=[vm("A\x1b[2J\nB\ud800", id=vm("x")["id"])]))
+    parsed = parse_observation(reply("HV01", vms=[{**vm("x"), "name": "A\x1b[2J\nB\ud800"}]))
     assert parsed.vms[0].name == "A\ufffd[2J\ufffdB\ufffd"
 
 
