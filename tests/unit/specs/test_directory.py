@@ -198,9 +198,11 @@ def test_links_out_and_odd_files_are_refused(root: Path, tmp_path: Path, restart
     (root / "gone.yaml").symlink_to("nothing")
     os.mkfifo(root / "pipe.yaml")
     (root / "dir.yaml").mkdir()
+    (root / "\x1b[31mred.yaml").write_text(small("red"))
     reading = restart().read_now()
     assert names(reading) == ["a"]
     assert [(f.file, f.message) for f in reading.findings] == [
+        ("<U+001B>[31mred.yaml", "has a name that can't be shown"),
         ("file.yaml", "is a link out of the folder"),
         ("folder", "is a link out of the folder"),
         ("gone.yaml", "can't be read: No such file or directory"),
