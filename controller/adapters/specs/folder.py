@@ -110,7 +110,8 @@ def _walk(root: str, folder: str, prefix: str, above: frozenset[str]) -> Iterato
         if not name.isprintable():
             yield _finding(printable(name), "has a name that can't be shown")
             continue
-        real = os.path.realpath(child.path)
+        # `folder` is a real path, so only a link can lead away from it.
+        real = os.path.realpath(child.path) if child.is_symlink() else child.path
         try:
             status = os.stat(real, follow_symlinks=False)
         except OSError as error:
