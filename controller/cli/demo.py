@@ -71,8 +71,9 @@ async def _demo(examples: Path, place: Path, *, once: bool) -> int:
             listening = bind("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         watch = Watch(
-            f"page {url}   metrics {url}/metrics   WinRM {' '.join(site.addresses.values())}",
-            f"edit {specs}/*.yaml and watch   Ctrl-C ends",
+            f"page {url}/   metrics {url}/metrics",
+            f"specs {specs} (edit one and watch)",
+            f"WinRM at {', '.join(sorted(site.addresses.values()))}; Ctrl-C ends",
         )
         settings = Settings(config=place / "config.yaml", specs=specs, state=place / "state")
         clusters = read_clusters(settings.config)

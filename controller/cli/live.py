@@ -7,6 +7,8 @@ Anywhere else: one plain line for each thing that happens. Everything goes to st
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +28,8 @@ from controller.model.report import CheckVerdict, ClusterReport, VMReport
 from controller.planning.sentences import hold_sentence
 
 EVENTS_KEPT = 8
-NODES_PER_ROW = 4
+NODES_PER_ROW = 8
+COLUMN_WIDTH_MIN = 19
 VMS_SHOWN_MAX = 24
 """Of one node; settled ones give way."""
 _STYLES = {
@@ -60,7 +63,9 @@ class Watch:
         self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
         self._report: ClusterReport | None = None
         self._progress: dict[str, str] = {}
-        self._held: dict[str, str] = {}
+        self._held: frozenset[str] = frozenset()
+        self._reasons: dict[str, str] = {}
+        """Why each VM was last to be changed: a plan forgets what is under way."""
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -82,6 +87,7 @@ class Watch:
     async def show(self, report: ClusterReport) -> None:
         """Take the report of one cycle."""
         self._report = report
+        self._reasons |= {action.key: why(action) for action in report.plan.ready()}
         for event in report.events:
             self.tell(event)
         if self._live is not None:
@@ -100,13 +106,14 @@ class Watch:
 
     def _refresh(self) -> None:
         assert self._live is not None
-        parts: list[RenderableType] = []
+        console = self._live.console
+        sections: list[Section] = []
         if self._report is not None:
-            parts += cluster_view(self._report, self._live.console.width)
-        if self._events:
-            parts += [_title("What happened"), *(Text(event) for event in self._events)]
-        parts += [Text(note, style="dim") for note in self._notes]
-        self._live.update(Group(*parts), refresh=True)
+            sections += cluster_sections(self._report, console.width, self._reasons)
+        events = [Text(event) for event in self._events]
+        sections.append(Section("What happened", events, gives_way=EVENTS_GIVE_WAY))
+        sections.append(Section("", [Text(note, style="dim") for note in self._notes]))
+        self._live.update(Group(*_fitted(sections, console)), refresh=True)
 
     def _print_progress(self, report: ClusterReport) -> None:
         now = {vm.key: f"{vm.vm}: {_way(vm)}" for vm in report.vms if _is_busy(vm)}
@@ -116,40 +123,78 @@ class Watch:
         self._progress = now
 
     def _print_holds(self, report: ClusterReport) -> None:
-        now = {
-            f"{h.key} {h.reason}": f"{h.vm or report.cluster} waits: {hold_sentence(h)}"
-            for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
-        }
-        for key, sentence in now.items():
-            if key not in self._held:
-                _line(clean(f"  {sentence}"))
+        """What holds everything; what holds one VM is among the events."""
+        now = frozenset(hold_sentence(hold) for hold in report.cluster_holds)
+        for sentence in sorted(now - self._held):
+            _line(clean(f"Nothing is done in {report.cluster}: {sentence}."))
         self._held = now
 
 
-def cluster_view(report: ClusterReport, width: int) -> list[RenderableType]:
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the picture. Those with the highest `gives_way` go first on a small terminal."""
+
+    title: str
+    parts: Sequence[RenderableType]
+    gives_way: int = 0
+    """0: stays."""
+
+
+EVENTS_GIVE_WAY = 3
+
+
+def cluster_sections(
+    report: ClusterReport, width: int, reasons: Mapping[str, str]
+) -> list[Section]:
     """One cluster: heading, nodes, what moves, what waits, what can't be, what warns."""
-    parts: list[RenderableType] = [_heading(report), _nodes(report, width)]
     moving = [vm for vm in report.vms if _is_busy(vm)]
-    if moving:
-        parts += [_title("Now"), _movements(report, moving)]
+    wishes = report.plan.impossible
+    hopeless = {vm for wish in wishes for vm in wish.vms}
+    holds = (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
     waiting = [
-        (h.vm or "everything", hold_sentence(h))
-        for h in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
+        (hold.vm or "everything", hold_sentence(hold)) for hold in holds if hold.vm not in hopeless
     ]
-    parts += _pairs("Waiting", waiting)
-    parts += _pairs(
-        "Impossible",
-        [(", ".join(i.vms), f"{i.explanation} {i.resolution}") for i in report.plan.impossible],
-    )
+    impossible = [
+        (", ".join(wish.vms), f"{wish.explanation} Way out: {wish.resolution}.") for wish in wishes
+    ]
     warnings = [
-        (vm.vm, f"{check.name}: {check.found}; {check.remedy}")
+        (vm.vm, f"{check.name} {check.found}: {check.remedy}")
         for vm in report.vms
         for check in vm.ha
         if check.verdict in (CheckVerdict.WARNS, CheckVerdict.BLOCKS)
     ]
-    parts += _pairs("High availability", warnings)
-    parts += _pairs("Faults in specs", [("", str(finding)) for finding in report.findings])
+    faults = [("", str(finding)) for finding in report.findings]
+    return [
+        Section("", [_heading(report), _nodes(report, width)]),
+        Section("Now", [_movements(moving, reasons)] if moving else []),
+        Section("Waiting", _pairs(waiting), gives_way=1),
+        Section("Impossible", _pairs(impossible), gives_way=4),
+        Section("High availability", _pairs(warnings), gives_way=5),
+        Section("Faults in specs", _pairs(faults), gives_way=2),
+    ]
+
+
+def _fitted(sections: list[Section], console: Console) -> list[RenderableType]:
+    """The sections that have something to show and fit on the screen, with their titles."""
+    shown = [section for section in sections if section.parts]
+    while _height(shown, console) >= console.height:
+        least = max(shown, key=lambda section: section.gives_way)
+        if least.gives_way == 0:
+            break
+        shown.remove(least)
+    return _with_titles(shown)
+
+
+def _with_titles(sections: Iterable[Section]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for section in sections:
+        title = [Rule(section.title, align="left", style="dim")] if section.title else []
+        parts += [*title, *section.parts]
     return parts
+
+
+def _height(sections: Iterable[Section], console: Console) -> int:
+    return len(console.render_lines(Group(*_with_titles(sections)), pad=False))
 
 
 def _heading(report: ClusterReport) -> Text:
@@ -178,12 +223,12 @@ def _nodes(report: ClusterReport, width: int) -> RenderableType:
     for node in report.nodes:
         vms = [vm for vm in report.vms if same_name(vm.owner, node.name)]
         state = node.state.value if node.answered else "no answer"
-        if node.memory_available_bytes is not None:
-            state += f", {node.memory_available_bytes / GIB:.0f} GiB free"
+        if node.is_target and node.memory_available_bytes is not None:
+            state = f"{node.memory_available_bytes / GIB:.0f} GiB free"
         columns.append((Text.assemble((node.name, "bold"), f"  {state}"), _vms(vms)))
     if homeless:
         columns.append((Text("on no node", style="bold"), _vms(homeless)))
-    per_row = min(len(columns), max(1, width // 24), NODES_PER_ROW + bool(homeless))
+    per_row = min(len(columns), max(1, width // COLUMN_WIDTH_MIN), NODES_PER_ROW)
     grid = Table.grid(padding=(0, 2), expand=True)
     for _ in range(per_row):
         grid.add_column(ratio=1)
@@ -208,9 +253,16 @@ def _vms(vms: list[VMReport]) -> Text:
 
 
 def _note(vm: VMReport) -> str:
-    target = vm.migration.target if vm.migration is not None else vm.declared
-    towards = f" → {target}" if target and not same_name(target, vm.owner) else ""
-    return f"{vm.verdict.value}{towards}"
+    target = _target(vm) or vm.declared
+    if vm.verdict in (Verdict.MISPLACED, Verdict.MOVING) and not same_name(target, vm.owner):
+        return f"→ {target or 'elsewhere'}"
+    return "not HA" if vm.verdict is Verdict.UNREGISTERED else vm.verdict.value
+
+
+def _target(vm: VMReport) -> str | None:
+    """Where it is moving: as the node tells, else as we ordered."""
+    told = vm.migration.target if vm.migration is not None else None
+    return told or (vm.intent.target if vm.intent is not None else None)
 
 
 def _is_busy(vm: VMReport) -> bool:
@@ -222,41 +274,37 @@ def _way(vm: VMReport) -> str:
     if vm.migration is not None:
         share = vm.migration.progress_percent
         percent = f" {share}%" if share is not None else ""
-        way = f"{vm.migration.source} → {vm.migration.target or '?'}"
+        way = f"{vm.migration.source} → {_target(vm) or '?'}"
         return f"{way} {vm.migration.phase.value.lower()}{percent}"
     if vm.intent is not None:
         return f"{vm.intent.kind} on {vm.intent.target}"
     return vm.verdict.value
 
 
-def _movements(report: ClusterReport, moving: list[VMReport]) -> Table:
-    reasons = {action.key: why(action) for action in report.plan.actions}
+def _movements(moving: list[VMReport], reasons: Mapping[str, str]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for vm in moving:
         share = vm.migration.progress_percent if vm.migration is not None else None
-        bar = (
-            ProgressBar(total=100, completed=share or 0, width=20) if share is not None else Text()
-        )
+        bar: RenderableType = ""
+        if share is not None:
+            bar = ProgressBar(total=100, completed=share, width=20, complete_style="blue")
+        reason = reasons.get(vm.key, "") if vm.intent is not None else "by somebody else"
         grid.add_row(
             Text(clean(vm.vm), style="bold blue"),
             Text(clean(_way(vm))),
             bar,
-            Text(clean(reasons.get(vm.key, "")), style="dim"),
+            Text(clean(reason), style="dim"),
         )
     return grid
 
 
-def _pairs(title: str, pairs: list[tuple[str, str]]) -> list[RenderableType]:
+def _pairs(pairs: list[tuple[str, str]]) -> list[RenderableType]:
     if not pairs:
         return []
     grid = Table.grid(padding=(0, 2))
     for name, text in pairs:
         grid.add_row(Text(clean(name), style="bold"), Text(clean(text)))
-    return [_title(title), grid]
-
-
-def _title(text: str) -> Rule:
-    return Rule(text, align="left", style="dim")
+    return [grid]
 
 
 def _line(text: str) -> None:

@@ -87,13 +87,13 @@ def _cluster(report: ClusterReport) -> str:
         f"<h1>{escape(report.cluster)}: {state}</h1>"
         f'<p class="quiet">{settled} of {len(report.vms)} declared VMs settled · '
         f"{report.unmanaged_vms} VMs in no spec · mode {report.mode.value} · "
-        f"revision {escape(report.revision[:12])} · cycle {report.cycle} at "
+        f"revision {escape(report.revision)} · cycle {report.cycle} at "
         f"{report.observed_at:%H:%M:%S} UTC</p>"
         f'<div class="nodes">{"".join(_node(node, report) for node in report.nodes)}'
         f"{_column('on no node', '', elsewhere) if elsewhere else ''}</div>"
         + _section("Gaps", ("node", "why"), ((g.node or "cluster", g.detail) for g in report.gaps))
         + _section("Plan", ("wave", "what and why"), _planned(report))
-        + _section("Waiting", ("what", "why", "until"), _held(report))
+        + _section("Waiting", ("what", "why"), _held(report))
         + _section(
             "Impossible wishes",
             ("VMs", "why", "way out"),
@@ -146,9 +146,15 @@ def _vm(vm: VMReport) -> str:
 
 
 def _note(vm: VMReport) -> str:
-    target = vm.migration.target if vm.migration else vm.declared
+    target = _target(vm) or vm.declared
     towards = f" → {target}" if target and not same_name(target, vm.owner) else ""
     return f"{vm.verdict.value}{towards}"
+
+
+def _target(vm: VMReport) -> str | None:
+    """Where it is moving: as the node tells, else as we ordered."""
+    told = vm.migration.target if vm.migration is not None else None
+    return told or (vm.intent.target if vm.intent is not None else None)
 
 
 def _meter(vm: VMReport) -> str:
@@ -163,9 +169,10 @@ def _planned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
 
 
 def _held(report: ClusterReport) -> Iterator[tuple[str, ...]]:
+    hopeless = {vm for wish in report.plan.impossible for vm in wish.vms}
     for hold in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None)):
-        until = f"{hold.until:%H:%M:%S} UTC" if hold.until else ""
-        yield hold.vm or "the whole cluster", hold_sentence(hold), until
+        if hold.vm not in hopeless:
+            yield hold.vm or "the whole cluster", hold_sentence(hold)
 
 
 def _warned(report: ClusterReport) -> Iterator[tuple[str, ...]]:

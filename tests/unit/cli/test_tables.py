@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console, Group
 
-from controller.cli.live import Watch, cluster_view
+from controller.cli.live import Watch, cluster_sections
 from controller.cli.tables import Output, Table, as_text, cells
 from controller.cli.views import plan_summary, plan_tables, report_tables
 from controller.cli.words import why
@@ -54,9 +54,10 @@ def test_every_action_reason_has_words(reason: ActionReason) -> None:
 def test_the_picture_shows_nodes_moves_and_reasons_at_any_width(width: int) -> None:
     """A narrow terminal stacks the nodes; nothing is left out."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(Group(*cluster_view(reports.report(), width)))
+    sections = cluster_sections(reports.report(), width, {"name:sql01": "because"})
+    console.print(Group(*(part for section in sections for part in section.parts)))
     picture = console.file.getvalue()  # type: ignore[attr-defined]
-    for word in ("N1", "N2", "N3", "SQL01", "40%", "WEB01", "no answer", "BIG01"):
+    for word in ("N1", "N2", "N3", "SQL01", "40%", "WEB01", "no answer", "BIG01", "because"):
         assert word in picture
 
 
@@ -75,7 +76,7 @@ def test_without_a_terminal_each_thing_is_said_once(capsys: pytest.CaptureFixtur
     assert out == ""
     assert err.count("note") == 1
     assert err.count("N1 → N2 transferring 40%") == 1
-    assert err.count("WEB01 waits: somebody else moved it") == 1
+    assert err.count("WEB01 was moved from N1 to N2 by somebody else.") == 2
 
 
 def test_a_report_shows_every_declared_vm() -> None:
