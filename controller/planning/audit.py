@@ -7,17 +7,17 @@ is. Whatever order and overlap the completions take, no instant is worse.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import assert_never
 
-from controller.model.desired import DesiredState, MigrationKind, VMDesired
+from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History, IntentState
 from controller.model.names import fold, same_name
-from controller.model.observed import ObservedState, RoleState, VMObserved, VMState
+from controller.model.observed import ObservedState, RoleState, VMObserved
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Plan
 from controller.planning.audit_memory import check_certificate, check_limits, check_memory
-from controller.planning.audit_world import World, world
+from controller.planning.audit_world import World, reasons_to_stay, world
 from controller.planning.cost import hard_broken, standing_cost
 
 
@@ -115,34 +115,14 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
 def _move(
     w: World, action: Action, want: VMDesired, vm: VMObserved, now: datetime
 ) -> Iterator[AuditFinding]:
-    faults = (
-        (vm.state is not VMState.RUNNING, "running", f"{vm.name} is {vm.state}"),
-        (vm.migration is not None, "at rest", f"{vm.name} is under way"),
-        (vm.busy is not None, "busy", f"{vm.name}: {vm.busy}"),
-        (vm.pass_through, "devices", f"{vm.name} has a pass-through disk"),
-        (want.migration is MigrationKind.NEVER, "migration", f"{vm.name} is never migrated"),
-        (not same_name(vm.owner, vm.host), "owner", f"{vm.owner} owns it, {vm.host} runs it"),
-    )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
-    yield from _move_role(w, action, vm)
-    yield from _move_target(w, action, want, vm)
-    yield from _move_respect(w, action, vm, now)
-    yield from _move_reason(w, action, want, vm)
-
-
-def _move_role(w: World, action: Action, vm: VMObserved) -> Iterator[AuditFinding]:
-    role = vm.role
-    if role is None:
+    for rule, detail in reasons_to_stay(w, want, vm, now):
+        yield _found(rule, action, detail)
+    if vm.role is None:
         registered = [a.id for a in w.by_key[action.key] if a.kind is ActionKind.REGISTER]
         if not set(registered) & w.done_before[action.id]:
             yield _found("clustered", action, f"{vm.name} is no clustered VM")
-        return
-    faults = (
-        (role.state is not RoleState.ONLINE, "role online", f"its role is {role.state}"),
-        (role.queued, "at rest", f"{vm.name} is queued to be moved"),
-        (role.locked, "locked", f"the role of {vm.name} is locked"),
-    )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+    yield from _move_target(w, action, want, vm)
+    yield from _move_reason(w, action, want, vm)
 
 
 def _move_target(
@@ -167,27 +147,6 @@ def _move_target(
         yield _found("switch", action, f"{action.target} lacks {', '.join(sorted(missing))}")
     if action.memory_bytes != vm.memory_bytes:
         yield _found("memory", action, f"{vm.name} takes {vm.memory_bytes} bytes")
-
-
-def _move_respect(
-    w: World, action: Action, vm: VMObserved, now: datetime
-) -> Iterator[AuditFinding]:
-    policy = w.desired.policy
-    others = [f for f in w.history.foreign if f.vm_id == vm.id]
-    if others and not others[-1].failover and same_name(others[-1].target, vm.owner):
-        respected = others[-1].seen_at + timedelta(seconds=policy.foreign_respect_seconds)
-        if now < respected:
-            yield _found("respect", action, f"somebody else moved {vm.name} here")
-    moves = [m for m in w.history.moves if m.vm_id == vm.id]
-    if not moves or now >= moves[-1].seen_at + timedelta(seconds=policy.cooldown_seconds):
-        return
-    hops = 0
-    for move in reversed(moves):
-        if not move.hop:
-            break
-        hops += 1
-    if hops % 2 == 0:
-        yield _found("cooldown", action, f"{vm.name} was moved {moves[-1].seen_at.isoformat()}")
 
 
 def _move_reason(

@@ -9,7 +9,7 @@ from controller.model.desired import VMDesired
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Verdict
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, reasons_to_stay
 from controller.planning.cost import HARD, as_gib, place_cost, standing_cost
 
 STATES_MAX: Final = 4_096
@@ -84,7 +84,7 @@ def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
 def check_certificate(w: World, now: datetime) -> Iterator[AuditFinding]:
     """Cost, counts and bounds are what they are claimed to be."""
     claimed, moves = w.plan.certificate, w.plan.moves
-    cost, bound = _cost_and_bound(w)
+    cost, bound = _cost_and_bound(w, now)
     hops = sum(1 for a in moves if a.reason is ActionReason.HOP)
     faults = (
         (abs(claimed.cost_gib - as_gib(cost)) > GIB_TOLERANCE, f"the cost is {as_gib(cost)} GiB"),
@@ -159,7 +159,7 @@ def _starting_bytes(w: World, name: str) -> int:
     return memory
 
 
-def _cost_and_bound(w: World) -> tuple[int, int]:
+def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     """Cost of where every VM at rest ends, and a sum that no plan can be below.
 
     The bound gives each VM that may move its best node, where it would fit if all others with
@@ -181,7 +181,8 @@ def _cost_and_bound(w: World) -> tuple[int, int]:
         if here == 0 and end == home:
             continue
         cost += place_cost(want, policy, memory_bytes=memory, home=home, node=end)
-        if standing.key in held or here == 0:
+        stays = here == 0 or standing.key in held or any(reasons_to_stay(w, want, vm, now))
+        if stays:
             bound += here
         else:
             gaining.append((want, vm, home, here))

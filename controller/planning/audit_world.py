@@ -1,13 +1,14 @@
 """The audit's own reading of plan, specs, snapshot and past; nothing comes from the planner."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from controller.model.desired import DesiredState, VMDesired
+from controller.model.desired import DesiredState, MigrationKind, VMDesired
 from controller.model.history import History
-from controller.model.names import fold
-from controller.model.observed import NodeObserved, ObservedState, VMObserved
+from controller.model.names import fold, same_name
+from controller.model.observed import NodeObserved, ObservedState, RoleState, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, Plan
 
 
@@ -132,3 +133,48 @@ def _moving(
         anywhere = {n for n, node in nodes.items() if node.is_target and n != start}
         found.append(Moving(vm=vm, source=start, targets=frozenset(targets or anywhere)))
     return tuple(found)
+
+
+def reasons_to_stay(
+    w: World, want: VMDesired, vm: VMObserved, now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Every rule, with what was found, by which this VM may not be moved now, wherever to."""
+    role = vm.role
+    faults = (
+        (vm.state is not VMState.RUNNING, "running", f"{vm.name} is {vm.state}"),
+        (vm.migration is not None, "at rest", f"{vm.name} is under way"),
+        (vm.busy is not None, "busy", f"{vm.name}: {vm.busy}"),
+        (vm.pass_through, "devices", f"{vm.name} has a pass-through disk"),
+        (want.migration is MigrationKind.NEVER, "migration", f"{vm.name} is never migrated"),
+        (not same_name(vm.owner, vm.host), "owner", f"{vm.owner} owns it, {vm.host} runs it"),
+        (role is None and not want.register, "clustered", f"{vm.name} is no clustered VM"),
+    )
+    yield from ((rule, detail) for bad, rule, detail in faults if bad)
+    if role is not None:
+        faults_of_role = (
+            (role.state is not RoleState.ONLINE, "role online", f"its role is {role.state}"),
+            (role.queued, "at rest", f"{vm.name} is queued to be moved"),
+            (role.locked, "locked", f"the role of {vm.name} is locked"),
+        )
+        yield from ((rule, detail) for bad, rule, detail in faults_of_role if bad)
+    yield from _respect(w, vm, now)
+
+
+def _respect(w: World, vm: VMObserved, now: datetime) -> Iterator[tuple[str, str]]:
+    """What somebody else moved is left there for a while; so is what we moved, hops apart."""
+    policy = w.desired.policy
+    others = [f for f in w.history.foreign if f.vm_id == vm.id]
+    if others and not others[-1].failover and same_name(others[-1].target, vm.owner):
+        respected = others[-1].seen_at + timedelta(seconds=policy.foreign_respect_seconds)
+        if now < respected:
+            yield "respect", f"somebody else moved {vm.name} here"
+    moves = [m for m in w.history.moves if m.vm_id == vm.id]
+    if not moves or now >= moves[-1].seen_at + timedelta(seconds=policy.cooldown_seconds):
+        return
+    hops = 0
+    for move in reversed(moves):
+        if not move.hop:
+            break
+        hops += 1
+    if hops % 2 == 0:
+        yield "cooldown", f"{vm.name} was moved {moves[-1].seen_at.isoformat()}"

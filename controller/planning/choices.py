@@ -10,10 +10,11 @@ from itertools import combinations
 from typing import Final
 
 from controller.model.names import fold
-from controller.model.plan import Hold
+from controller.model.plan import Hold, HoldReason
 from controller.planning.cost import breaks_hard_rules, hard_broken, place_cost, standing_cost
 from controller.planning.fitness import is_fit
 from controller.planning.guards import move_hold
+from controller.planning.holds import hold_on
 from controller.planning.placement import Piece, Places, is_legal, lower_bound, place, total
 from controller.planning.standing import Case
 from controller.planning.view import View
@@ -50,22 +51,15 @@ class Chosen:
 
 def choose(view: View, cases: Iterable[Case], fixed: Mapping[str, Hold]) -> Chosen:
     """Place every VM that may move. `fixed` holds VMs that were found not to be movable."""
-    wanting: dict[str, Case] = {}
-    settled: list[Case] = []
-    held: dict[str, Hold] = {}
-    for case in cases:
-        if not case.placed or case.seen is None:
-            continue
-        if standing_cost(case.want, view.desired.policy, home=case.home, node=case.home) == 0:
-            settled.append(case)
-            continue
-        hold = fixed.get(case.want.key) or move_hold(view, case.want, case.seen)
-        if hold is not None:
-            held[case.want.key] = hold
-        else:
-            wanting[case.want.key] = case
+    wanting, settled, held = _sorted(view, cases, fixed)
     pieces = tuple(_gaining(view, case) for case in wanting.values())
     places = place(pieces, view.room_later)
+    # Each round holds at least one VM more, so there are no more rounds than VMs.
+    while early := _early_second_choices(view, wanting, pieces, places):
+        held |= early
+        pieces = tuple(piece for piece in pieces if piece.key not in early)
+        wanting = {key: case for key, case in wanting.items() if key not in early}
+        places = place(pieces, view.room_later)
     chosen = Chosen(
         movers=wanting,
         pieces=pieces,
@@ -77,10 +71,59 @@ def choose(view: View, cases: Iterable[Case], fixed: Mapping[str, Hold]) -> Chos
     stuck = tuple(p for p in pieces if _is_stuck(p, places))
     if not stuck:
         return chosen
-    others = [c for c in settled if c.want.key not in fixed]
     return min(
-        (chosen, *_with_room_made(view, chosen, stuck, others)), key=lambda option: option.cost
+        (chosen, *_with_room_made(view, chosen, stuck, settled)), key=lambda option: option.cost
     )
+
+
+def _sorted(
+    view: View, cases: Iterable[Case], fixed: Mapping[str, Hold]
+) -> tuple[dict[str, Case], list[Case], dict[str, Hold]]:
+    """Who may move and has something to gain, who is right where it is, and who is held."""
+    wanting: dict[str, Case] = {}
+    settled: list[Case] = []
+    held: dict[str, Hold] = {}
+    policy = view.desired.policy
+    for case in cases:
+        if not case.placed or case.seen is None:
+            continue
+        key, hold = case.want.key, fixed.get(case.want.key)
+        if standing_cost(case.want, policy, home=case.home, node=case.home) == 0:
+            if hold is None:
+                settled.append(case)
+            continue
+        hold = hold or move_hold(view, case.want, case.seen)
+        if hold is not None:
+            held[key] = hold
+        else:
+            wanting[key] = case
+    return wanting, settled, held
+
+
+def _early_second_choices(
+    view: View, wanting: Mapping[str, Case], pieces: Iterable[Piece], places: Places
+) -> dict[str, Hold]:
+    """Hold VMs that would take a second choice only because a move under way counts twice.
+
+    Whether a node's figure holds what is on its way in is not told. Once that has landed the first
+    choice may prove free, and a second move would follow. A broken hard rule does not wait.
+    """
+    free = {node: room + view.inbound.get(node, 0) for node, room in view.room_later.items()}
+    for piece in pieces:
+        if places[piece.key] != piece.home:
+            free[places[piece.key]] -= piece.memory_bytes
+            free[piece.home] += piece.memory_bytes
+    holds: dict[str, Hold] = {}
+    for piece in pieces:
+        want, place = wanting[piece.key].want, places[piece.key]
+        if place == piece.home or hard_broken(want, piece.home):
+            continue
+        for _, node in piece.options[: [n for _, n in piece.options].index(place)]:
+            if node in view.inbound and piece.memory_bytes <= free[node]:
+                title = view.title(node)
+                hold = hold_on(want, HoldReason.NO_ROOM_YET, target=title, node=title)
+                holds.setdefault(piece.key, hold)
+    return holds
 
 
 def node_options(view: View, case: Case) -> Iterator[str]:

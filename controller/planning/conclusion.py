@@ -89,8 +89,9 @@ def _verdict(decided: Decided, case: Case) -> tuple[Verdict, Hold | None, Imposs
     broken = hard_broken(case.want, case.home)
     if key in decided.chosen.held:
         hold, target = decided.chosen.held[key], _best_with_room(decided, case)
-        # In a locked knot the others' room would be enough, if only they could swap.
-        if target is None and not broken and hold.reason is not HoldReason.NO_HOP:
+        # These two say themselves that a place is there.
+        placed = hold.reason in (HoldReason.NO_HOP, HoldReason.NO_ROOM_YET)
+        if target is None and not broken and not placed:
             return Verdict.SETTLED, None, None
         name = view.title(target) if target is not None else hold.target
         return Verdict.MISPLACED, replace(hold, action=ActionKind.MOVE, target=name), None

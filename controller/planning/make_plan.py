@@ -4,8 +4,9 @@ Pure and deterministic: equal facts give equal bytes, whatever the order in whic
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from controller.model.desired import DesiredState
 from controller.model.history import History
@@ -30,6 +31,9 @@ from controller.planning.lifecycle import Lifecycle, create, register_and_start
 from controller.planning.schedule import Schedule, Step, Timed, move_seconds, schedule
 from controller.planning.standing import Case, classify
 from controller.planning.view import View, look
+
+SECOND_CHOICES_MAX: Final = 16
+"""VMs of locked knots that are asked for another way: each costs one more placement."""
 
 
 def make_plan(
@@ -72,30 +76,63 @@ def make_plan(
 def _placed_and_scheduled(
     view: View, cases: Sequence[Case], life: Lifecycle
 ) -> tuple[Chosen, Schedule]:
-    """Place and schedule, again without each knot that nothing opens, until the rest goes."""
+    """Place and schedule; where a knot can't be opened, hold its VMs and do the rest.
+
+    A held VM may still have a second choice that nobody blocks: each is asked once.
+    """
+    attempt = _Attempt(view, cases, life)
     unregistered = {c.want.key for c in cases if c.due is ActionKind.REGISTER}
     fixed: dict[str, Hold] = {k: h for k, h in life.held.items() if k in unregistered}
-    by_key = {case.want.key: case for case in cases}
-
-    def hop_nodes(key: str) -> list[str]:
-        want, seen, policy = by_key[key].want, by_key[key].seen, view.desired.policy
-        return [n for n, node in view.nodes.items() if is_fit(want, seen, node, policy)]
-
     # Each round fixes at least one VM, so there are no more rounds than VMs.
     for _ in range(len(cases) + 1):
-        chosen = choose(view, cases, fixed)
-        timetable = schedule(view, _steps(view, chosen, life), hop_nodes)
+        chosen, timetable = attempt.made(fixed)
         if not timetable.locked:
-            return chosen, timetable
+            break
+        fixed |= attempt.holds_on_knot(chosen, timetable)
+    for key in sorted(fixed.keys() - unregistered)[:SECOND_CHOICES_MAX]:
+        without = {k: h for k, h in fixed.items() if k != key}
+        other, others_timetable = attempt.made(without)
+        if not others_timetable.locked and attempt.cost(other) < attempt.cost(chosen):
+            fixed, chosen, timetable = without, other, others_timetable
+    return chosen, timetable
+
+
+class _Attempt:
+    """Placing and scheduling with some VMs fixed."""
+
+    def __init__(self, view: View, cases: Sequence[Case], life: Lifecycle) -> None:
+        self._view = view
+        self._all = tuple(cases)
+        self._cases = {case.want.key: case for case in cases}
+        self._life = life
+
+    def made(self, fixed: Mapping[str, Hold]) -> tuple[Chosen, Schedule]:
+        """The best placement without them, and its schedule."""
+        chosen = choose(self._view, self._all, fixed)
+        steps = _steps(chosen, self._life)
+        return chosen, schedule(self._view, steps, self._hop_nodes)
+
+    def cost(self, chosen: Chosen) -> int:
+        """Cost of where every VM at rest ends."""
+        return chosen.cost + _cost_of_fixed(self._view, self._all, chosen)
+
+    def holds_on_knot(self, chosen: Chosen, timetable: Schedule) -> dict[str, Hold]:
+        """One hold for each VM that waits for another which waits for it."""
         knot = ", ".join(sorted(step.title for step in timetable.locked))
-        for step in timetable.locked:
-            want = by_key[step.key].want
-            target = view.title(chosen.places[step.key])
-            fixed[step.key] = hold_on(want, HoldReason.NO_HOP, target=target, knot=knot)
-    raise AssertionError("a knot was left after every VM was fixed")
+        holds = {}
+        for key in sorted({step.key for step in timetable.locked}):
+            target = self._view.title(chosen.places[key])
+            want = self._cases[key].want
+            holds[key] = hold_on(want, HoldReason.NO_HOP, target=target, knot=knot)
+        return holds
+
+    def _hop_nodes(self, key: str) -> list[str]:
+        case, view = self._cases[key], self._view
+        policy = view.desired.policy
+        return [n for n, node in view.nodes.items() if is_fit(case.want, case.seen, node, policy)]
 
 
-def _steps(view: View, chosen: Chosen, life: Lifecycle) -> list[Step]:
+def _steps(chosen: Chosen, life: Lifecycle) -> list[Step]:
     steps = []
     for piece in chosen.pieces:
         case, target = chosen.movers[piece.key], chosen.places[piece.key]
@@ -165,12 +202,7 @@ def _certificate(
     view: View, cases: Iterable[Case], chosen: Chosen, timetable: Schedule
 ) -> Certificate:
     """The cost of where every VM at rest ends, and what no plan can go below."""
-    policy = view.desired.policy
-    fixed = sum(
-        standing_cost(c.want, policy, home=c.home, node=c.home)
-        for c in cases
-        if c.placed and c.want.key not in chosen.places
-    )
+    fixed = _cost_of_fixed(view, cases, chosen)
     cost, bound = fixed + chosen.cost, fixed + chosen.bound
     comparable = breaks_hard_rules(cost) == breaks_hard_rules(bound)
     moved = {t.step.key for t in timetable.timed}
@@ -183,6 +215,14 @@ def _certificate(
         moves_lower_bound=len(moved) if cost == bound else _mended(chosen),
         seconds_estimated=timetable.seconds_estimated,
         seconds_lower_bound=timetable.seconds_bound,
+    )
+
+
+def _cost_of_fixed(view: View, cases: Iterable[Case], chosen: Chosen) -> int:
+    return sum(
+        standing_cost(c.want, view.desired.policy, home=c.home, node=c.home)
+        for c in cases
+        if c.placed and c.want.key not in chosen.places
     )
 
 

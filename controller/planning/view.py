@@ -65,6 +65,8 @@ class View:
     room_now: Mapping[str, int]
     """Bytes that may still come in. A node that gave no figure has none."""
     room_later: Mapping[str, int]
+    inbound: Mapping[str, int]
+    """Bytes on their way in, taken off both rooms; the node may have counted them already."""
     last_foreign: Mapping[str, ForeignMove]
     own_moves: Mapping[str, tuple[OwnMove, ...]]
     """By VM id, oldest first."""
@@ -105,7 +107,7 @@ def look(desired: DesiredState, observed: ObservedState, history: History, now: 
     matches = {w.key: identify(w, history.bound.get(w.key), vms) for w in desired.vms}
     intents = {i.key: i for i in history.open_intents}
     flights = _flights(observed, vms, nodes, intents)
-    room_now, room_later = _rooms(desired, nodes, flights)
+    room_now, room_later, inbound = _rooms(desired, nodes, flights)
     _reserve_for_starts(desired, vms, intents, room_now, room_later)
     own_moves: dict[str, tuple[OwnMove, ...]] = {}
     for move in history.moves:
@@ -125,6 +127,7 @@ def look(desired: DesiredState, observed: ObservedState, history: History, now: 
         slots_used=_slots(flights),
         room_now=room_now,
         room_later=room_later,
+        inbound=inbound,
         last_foreign={f.vm_id: f for f in history.foreign},
         own_moves=own_moves,
         sees_all=observed.is_complete and all(n.answered for n in observed.nodes),
@@ -173,23 +176,25 @@ def _slots(flights: tuple[Flight, ...]) -> dict[str, int]:
 
 def _rooms(
     desired: DesiredState, nodes: Mapping[str, NodeObserved], flights: tuple[Flight, ...]
-) -> tuple[dict[str, int], dict[str, int]]:
-    now: dict[str, int] = {}
+) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    measured: dict[str, int] = {}
     for name, node in nodes.items():
         if node.memory_available_bytes is None or node.memory_total_bytes is None:
-            now[name] = NO_ROOM
+            measured[name] = NO_ROOM
             continue
         reserve = desired.policy.reserve_bytes(node.memory_total_bytes)
-        now[name] = node.memory_available_bytes - reserve
+        measured[name] = node.memory_available_bytes - reserve
+    inbound: dict[str, int] = {}
     freed: dict[str, int] = {}
     for flight in flights:
         host = fold(flight.vm.host or "")
         for target in flight.targets:
-            if target in now and target != host:
-                now[target] -= flight.vm.memory_bytes
-        if flight.source == host and host in now:
+            if target != host:
+                inbound[target] = inbound.get(target, 0) + flight.vm.memory_bytes
+        if flight.source == host:
             freed[host] = freed.get(host, 0) + flight.vm.memory_bytes
-    return now, {name: room + freed.get(name, 0) for name, room in now.items()}
+    now = {name: room - inbound.get(name, 0) for name, room in measured.items()}
+    return now, {name: room + freed.get(name, 0) for name, room in now.items()}, inbound
 
 
 def _reserve_for_starts(

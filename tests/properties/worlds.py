@@ -103,35 +103,43 @@ def _wants(draw: st.DrawFn, name: str, nodes: tuple[str, ...]) -> VMDesired | No
     )
 
 
-def cheapest(world: World) -> int:
-    """The least cost of any end that the rules allow, by trying every one."""
-    pieces = [(want, seen) for want, seen in declared_vms(world)]
-    options = [
-        [
-            (
-                place_cost(
-                    want,
-                    world.desired.policy,
-                    memory_bytes=seen.memory_bytes,
-                    home=seen.host or "",
-                    node=name,
-                ),
-                name,
-            )
-            for name in _nodes_for(world, want, seen)
-        ]
-        for want, seen in pieces
-    ]
-    best = None
+def cheapest(world: World) -> tuple[int, int]:
+    """The least cost of any end that the rules allow, by trying every one.
+
+    And the least of those ends to which there is a way with at most one move a VM: an end that
+    full nodes lock away may be out of reach.
+    """
+    pieces = list(declared_vms(world))
+    options = [_priced(world, want, seen) for want, seen in pieces]
+    least = reachable = sum(
+        next(c for c, n in o if n == s.host) for o, (_, s) in zip(options, pieces, strict=True)
+    )
     for choice in product(*options):
         cost = sum(c for c, _ in choice)
-        if best is not None and cost >= best:
-            continue
         ends = [(seen, name) for (_, seen), (_, name) in zip(pieces, choice, strict=True)]
-        if has_room(world, ends):
-            best = cost
-    assert best is not None
-    return best
+        if cost >= reachable or not has_room(world, ends):
+            continue
+        least = min(least, cost)
+        if has_way(world, ends):
+            reachable = cost
+    return least, reachable
+
+
+def has_way(world: World, ends: list[tuple[VMObserved, str]]) -> bool:
+    """Whether the moves can be done one by one in some order, each into a node with room."""
+    moves = [(seen, name) for seen, name in ends if name != seen.host]
+    tried, open_sets = {frozenset[int]()}, [frozenset[int]()]
+    while open_sets:
+        done = open_sets.pop()
+        if len(done) == len(moves):
+            return True
+        for i in set(range(len(moves))) - done:
+            steps = [moves[j] for j in done] + [moves[i]]
+            further = done | {i}
+            if further not in tried and has_room(world, steps, into=moves[i][1]):
+                tried.add(further)
+                open_sets.append(further)
+    return False
 
 
 def cost_of(world: World, plan: Plan) -> int:
@@ -156,6 +164,14 @@ def declared_vms(world: World) -> Iterator[tuple[VMDesired, VMObserved]]:
         yield want, by_name[want.name or ""]
 
 
+def _priced(world: World, want: VMDesired, seen: VMObserved) -> list[tuple[int, str]]:
+    policy, home = world.desired.policy, seen.host or ""
+    return [
+        (place_cost(want, policy, memory_bytes=seen.memory_bytes, home=home, node=name), name)
+        for name in _nodes_for(world, want, seen)
+    ]
+
+
 def _nodes_for(world: World, want: VMDesired, seen: VMObserved) -> Iterator[str]:
     for n in world.observed.nodes:
         usable = (n.memory_total_bytes or 0) - 4 * GIB
@@ -165,8 +181,12 @@ def _nodes_for(world: World, want: VMDesired, seen: VMObserved) -> Iterator[str]
             yield n.name
 
 
-def has_room(world: World, ends: list[tuple[VMObserved, str]]) -> bool:
-    """Whether each node that takes a VM in keeps its reserve of 4 GiB in the end."""
+def has_room(world: World, ends: list[tuple[VMObserved, str]], into: str | None = None) -> bool:
+    """Whether each node that takes a VM in keeps its reserve of 4 GiB when all is done.
+
+    `into`: ask only for this node, into which the last of the moves goes while its VM still counts
+    on its source.
+    """
     free = {n.name: (n.memory_available_bytes or 0) - 4 * GIB for n in world.observed.nodes}
     receives = set()
     for seen, name in ends:
@@ -174,4 +194,4 @@ def has_room(world: World, ends: list[tuple[VMObserved, str]]) -> bool:
             free[name] -= seen.memory_bytes
             free[seen.host or ""] += seen.memory_bytes
             receives.add(name)
-    return all(free[name] >= 0 for name in receives)
+    return all(free[name] >= 0 for name in receives if into is None or name == into)
