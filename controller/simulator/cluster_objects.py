@@ -191,7 +191,7 @@ class View:
                 "FailbackWindowEnd": _UNSET,
                 "FailoverThreshold": _UNSET,
                 "FailoverPeriod": 6,
-                "AntiAffinityClassNames": list(role.anti_affinity),
+                "AntiAffinityClassNames": [],
                 "DefaultOwner": _UNSET,
                 "ColdStartSetting": 0,
                 "LockedFromMoving": int(role.locked),

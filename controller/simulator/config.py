@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -31,6 +31,7 @@ from controller.simulator.states import (
     ControllerType,
     DvdMediaType,
     ReplicationMode,
+    SwitchType,
     VmState,
 )
 from controller.simulator.storage import (
@@ -86,6 +87,11 @@ class ClusterPart(_Part):
     second_hop: bool = False
 
 
+class SwitchPart(_Part):
+    name: str
+    type: Literal["External", "Internal", "Private"] = "External"
+
+
 class NodePart(_Part):
     name: str
     memory: Size = 64 * 1024**3
@@ -97,7 +103,7 @@ class NodePart(_Part):
     migrations_max: int = 1
     vm_path: str | None = None
     vhd_path: str | None = None
-    switches: list[str] = ["Prod"]
+    switches: list[str | SwitchPart] = ["Prod"]
 
 
 class VolumePart(_Part):
@@ -139,6 +145,7 @@ class VmPart(_Part):
     preferred_owners: list[str] = []
     possible_owners: list[str] | None = None
     failback: bool = False
+    balancer_excluded: bool = False
     locked: bool = False
 
 
@@ -232,14 +239,17 @@ def _add_node(world: World, number: int, part: NodePart) -> None:
         build=part.build,
         migrations_max=part.migrations_max,
         boot_at=-30 * _DAY_SECONDS,
-        switches=[
-            Switch(name=name, id=str(uuid.uuid5(_NAMESPACE, f"{fold(part.name)}/{fold(name)}")))
-            for name in part.switches
-        ],
+        switches=[_switch(part.name, switch) for switch in part.switches],
     )
     node.vm_path = part.vm_path or node.vm_path
     node.vhd_path = part.vhd_path or node.vhd_path
     world.cluster.nodes[fold(part.name)] = node
+
+
+def _switch(node: str, part: str | SwitchPart) -> Switch:
+    own = SwitchPart(name=part) if isinstance(part, str) else part
+    id_ = str(uuid.uuid5(_NAMESPACE, f"{fold(node)}/{fold(own.name)}"))
+    return Switch(name=own.name, id=id_, kind=SwitchType[own.type])
 
 
 def _add_volume(world: World, number: int, part: VolumePart) -> None:
@@ -339,6 +349,7 @@ def _make_role(world: World, vm: VirtualMachine, part: VmPart) -> Role:
     role.preferred = [world.node(name).name for name in part.preferred_owners]
     role.auto_failback = part.failback
     role.locked = part.locked
+    role.balancer_excluded = part.balancer_excluded
     if part.possible_owners is not None:
         if not any(same_name(vm.node, name) for name in part.possible_owners):
             raise ValueError(f"{vm.name} is on {vm.node}, which can't own it")

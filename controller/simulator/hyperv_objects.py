@@ -106,7 +106,7 @@ def disk_object(node: Node, vm: VirtualMachine, disk: Disk) -> PSObject:
             "ControllerType": powershell(disk.controller),
             "ControllerNumber": disk.number,
             "ControllerLocation": disk.location,
-            "SupportPersistentReservations": disk.shared,
+            "SupportPersistentReservations": False,
             "PoolName": "Primordial",
         },
     )
@@ -142,7 +142,7 @@ def adapter_object(node: Node, vm: VirtualMachine, adapter: NetworkAdapter) -> P
             "SwitchName": adapter.switch,
             "SwitchId": None if switch is None else switch.id,
             "Connected": adapter.switch is not None,
-            "ClusterMonitored": adapter.monitored,
+            "ClusterMonitored": True,
             "IsLegacy": adapter.legacy,
             "IsSynthetic": not adapter.legacy,
             "VlanSetting": vlan_object(node, adapter),

@@ -98,7 +98,6 @@ class Disk:
     number: int = 0
     location: int = 0
     physical_disk: int | None = None  # pass-through
-    shared: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +115,6 @@ class NetworkAdapter:
     mac: str
     switch: str | None = None
     vlan: int | None = None
-    monitored: bool = True
     legacy: bool = False
 
 
@@ -150,7 +148,6 @@ class VirtualMachine:
     notes: str = ""
     secure_boot: bool = True
     secure_boot_template: str = "MicrosoftWindows"
-    boot_device: str = "VHD"
     disks: list[Disk] = field(default_factory=list)
     dvds: list[Dvd] = field(default_factory=list)
     adapters: list[NetworkAdapter] = field(default_factory=list)
@@ -202,7 +199,6 @@ class Role:
     preferred: list[str] = field(default_factory=list)
     priority: int = 2000
     auto_failback: bool = False
-    anti_affinity: list[str] = field(default_factory=list)
     balancer_excluded: bool = False
     persistent: bool = True  # the cluster keeps it online
     locked: bool = False

@@ -19,7 +19,6 @@ from controller.simulator.inventory import (
     Checkpoint,
     Cluster,
     MigrationFault,
-    Node,
     Role,
     VirtualMachine,
 )
@@ -317,7 +316,3 @@ class World(Simulation):
         role = self.cluster.roles.get(found.id)
         if role is not None:
             role.persistent = False
-
-    def home_of(self, vm: str) -> Node:
-        """The node that truly runs a VM."""
-        return self.node(self.vm(vm).node)
