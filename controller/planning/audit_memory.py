@@ -195,11 +195,12 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     for want, vm, home, here in gaining:
         best = here
         for name, node in w.nodes.items():
-            full = vm.memory_bytes > _room(w, name, later=True) + leaving.get(name, 0)
-            if name == home or not _fits(want, vm, node, w) or (full and not makes_room):
-                continue
             there = place_cost(want, policy, memory_bytes=vm.memory_bytes, home=home, node=name)
-            best = min(best, there)
+            if there >= best or not _fits(want, vm, node, w):
+                continue
+            room = _room(w, name, later=True) + leaving.get(name, 0)
+            if makes_room or vm.memory_bytes <= room:
+                best = there
         bound += best
     return cost, bound
 

@@ -86,6 +86,8 @@ def _verdict(decided: Decided, case: Case) -> tuple[Verdict, Hold | None, Imposs
     if node is not None and node != case.home:
         makes_room = key in decided.chosen.because_of
         return (Verdict.SETTLED if makes_room else Verdict.MISPLACED), None, None
+    if node is None and key not in decided.chosen.held:
+        return Verdict.SETTLED, None, None
     broken = hard_broken(case.want, case.home)
     if key in decided.chosen.held:
         hold, target = decided.chosen.held[key], _best_with_room(decided, case)

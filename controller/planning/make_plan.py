@@ -102,19 +102,18 @@ class _Attempt:
 
     def __init__(self, view: View, cases: Sequence[Case], life: Lifecycle) -> None:
         self._view = view
-        self._all = tuple(cases)
         self._cases = {case.want.key: case for case in cases}
         self._life = life
 
     def made(self, fixed: Mapping[str, Hold]) -> tuple[Chosen, Schedule]:
         """The best placement without them, and its schedule."""
-        chosen = choose(self._view, self._all, fixed)
+        chosen = choose(self._view, self._cases.values(), fixed)
         steps = _steps(chosen, self._life)
         return chosen, schedule(self._view, steps, self._hop_nodes)
 
     def cost(self, chosen: Chosen) -> int:
         """Cost of where every VM at rest ends."""
-        return chosen.cost + _cost_of_fixed(self._view, self._all, chosen)
+        return chosen.cost + _cost_of_held(self._view, self._cases, chosen)
 
     def holds_on_knot(self, chosen: Chosen, timetable: Schedule) -> dict[str, Hold]:
         """One hold for each VM that waits for another which waits for it."""
@@ -202,8 +201,8 @@ def _certificate(
     view: View, cases: Iterable[Case], chosen: Chosen, timetable: Schedule
 ) -> Certificate:
     """The cost of where every VM at rest ends, and what no plan can go below."""
-    fixed = _cost_of_fixed(view, cases, chosen)
-    cost, bound = fixed + chosen.cost, fixed + chosen.bound
+    held = _cost_of_held(view, {c.want.key: c for c in cases}, chosen)
+    cost, bound = held + chosen.cost, held + chosen.bound
     comparable = breaks_hard_rules(cost) == breaks_hard_rules(bound)
     moved = {t.step.key for t in timetable.timed}
     return Certificate(
@@ -218,12 +217,11 @@ def _certificate(
     )
 
 
-def _cost_of_fixed(view: View, cases: Iterable[Case], chosen: Chosen) -> int:
-    return sum(
-        standing_cost(c.want, view.desired.policy, home=c.home, node=c.home)
-        for c in cases
-        if c.placed and c.want.key not in chosen.places
-    )
+def _cost_of_held(view: View, cases: Mapping[str, Case], chosen: Chosen) -> int:
+    """VMs that would gain by a move and stay; all others that stay cost nothing."""
+    held = (cases[key] for key in chosen.held)
+    policy = view.desired.policy
+    return sum(standing_cost(c.want, policy, home=c.home, node=c.home) for c in held)
 
 
 def _mended(chosen: Chosen) -> int:

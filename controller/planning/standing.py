@@ -23,17 +23,14 @@ class Case:
 
     want: VMDesired
     seen: VMObserved | None = None
+    home: str = ""
+    """The owner node, folded; empty when there is none."""
     verdict: Verdict | None = None
     hold: Hold | None = None
     due: ActionKind | None = None
     """Create, Register or Start, when that is what comes first."""
     placed: bool = False
     """Whether it rests on a known node, so that placement may look at it."""
-
-    @property
-    def home(self) -> str:
-        """The owner node, folded; empty when there is none."""
-        return fold(self.seen.owner or "") if self.seen is not None else ""
 
 
 def classify(view: View, want: VMDesired) -> Case:
@@ -43,15 +40,28 @@ def classify(view: View, want: VMDesired) -> Case:
         case = question(view, want, match.vm)
         if case is not None:
             return case
-    return Case(want=want, seen=match.vm, placed=True)
+    return _case(want, match.vm, placed=True)
+
+
+def _case(
+    want: VMDesired,
+    seen: VMObserved | None,
+    *,
+    verdict: Verdict | None = None,
+    hold: Hold | None = None,
+    due: ActionKind | None = None,
+    placed: bool = False,
+) -> Case:
+    home = fold(seen.owner or "") if seen is not None else ""
+    return Case(want=want, seen=seen, home=home, verdict=verdict, hold=hold, due=due, placed=placed)
 
 
 def _suspended(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
     if not want.suspended:
         return None
-    return Case(
-        want=want,
-        seen=seen,
+    return _case(
+        want,
+        seen,
         verdict=Verdict.SUSPENDED,
         hold=hold_on(want, HoldReason.SUSPENDED, spec=want.source),
     )
@@ -69,7 +79,7 @@ def _conflict(view: View, want: VMDesired, seen: VMObserved | None) -> Case | No
         hold = hold_on(want, HoldReason.SPEC_CONFLICT, vm_id=seen.id, spec=want.source)
     else:
         return None
-    return Case(want=want, seen=seen, verdict=Verdict.CONFLICT, hold=hold)
+    return _case(want, seen, verdict=Verdict.CONFLICT, hold=hold)
 
 
 def _under_way_by_us(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
@@ -82,7 +92,7 @@ def _under_way_by_us(view: View, want: VMDesired, seen: VMObserved | None) -> Ca
         ActionKind.CREATE: Verdict.CREATING,
         ActionKind.START: Verdict.STARTING,
     }[ActionKind(intent.kind)]
-    return Case(want=want, seen=seen, verdict=verdict, hold=_outcome_open(want, intent))
+    return _case(want, seen, verdict=verdict, hold=_outcome_open(want, intent))
 
 
 def _outcome_open(want: VMDesired, intent: Intent) -> Hold | None:
@@ -106,10 +116,12 @@ def _absent(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None
     if seen is not None:
         return None
     if not view.sees_all:
-        return Case(want=want, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want))
+        return _case(want, None, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want))
     if want.template is None:
-        return Case(want=want, verdict=Verdict.MISSING, hold=hold_on(want, HoldReason.NO_TEMPLATE))
-    return Case(want=want, verdict=Verdict.MISSING, due=ActionKind.CREATE)
+        return _case(
+            want, None, verdict=Verdict.MISSING, hold=hold_on(want, HoldReason.NO_TEMPLATE)
+        )
+    return _case(want, None, verdict=Verdict.MISSING, due=ActionKind.CREATE)
 
 
 def _view_incomplete(view: View, want: VMDesired) -> Hold:
@@ -123,10 +135,10 @@ def _half_created(view: View, want: VMDesired, seen: VMObserved | None) -> Case 
         return None
     intent = seen.creation_mark.removesuffix(":creating")
     if intent in view.running_jobs:
-        return Case(want=want, seen=seen, verdict=Verdict.CREATING)
-    return Case(
-        want=want,
-        seen=seen,
+        return _case(want, seen, verdict=Verdict.CREATING)
+    return _case(
+        want,
+        seen,
         verdict=Verdict.MISSING,
         hold=hold_on(want, HoldReason.HALF_CREATED, intent=intent, host=seen.host or ""),
     )
@@ -146,7 +158,7 @@ def _moving(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None
             source=seen.owner or "",
             target=(migration.target if migration is not None else None) or "not told",
         )
-    return Case(want=want, seen=seen, verdict=Verdict.MOVING, hold=hold)
+    return _case(want, seen, verdict=Verdict.MOVING, hold=hold)
 
 
 def _owner_unclear(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
@@ -154,23 +166,21 @@ def _owner_unclear(view: View, want: VMDesired, seen: VMObserved | None) -> Case
         return None
     owner = view.nodes.get(fold(seen.owner or ""))
     if seen.host is None and (owner is None or not owner.answered):
-        return Case(
-            want=want, seen=seen, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want)
-        )
+        return _case(want, seen, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want))
     if same_name(seen.host, seen.owner) and owner is not None:
         return None
     hold = hold_on(
         want, HoldReason.OWNER_DISAGREES, cluster=seen.owner or "", hypervisor=seen.host or ""
     )
-    return Case(want=want, seen=seen, verdict=Verdict.UNKNOWN, hold=hold)
+    return _case(want, seen, verdict=Verdict.UNKNOWN, hold=hold)
 
 
 def _unregistered(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
     if seen is None or seen.role is not None or not want.register:
         return None
-    return Case(
-        want=want,
-        seen=seen,
+    return _case(
+        want,
+        seen,
         verdict=Verdict.UNREGISTERED,
         due=ActionKind.REGISTER,
         placed=True,
@@ -184,7 +194,7 @@ def _not_started(view: View, want: VMDesired, seen: VMObserved | None) -> Case |
         return None
     if not start_is_due(view.history.intents, want.key):
         return None
-    return Case(want=want, seen=seen, verdict=Verdict.NOT_STARTED, due=ActionKind.START)
+    return _case(want, seen, verdict=Verdict.NOT_STARTED, due=ActionKind.START)
 
 
 def start_is_due(intents: tuple[Intent, ...], key: str) -> bool:

@@ -50,22 +50,22 @@ def cluster(
 
 
 def seconds(wanted: DesiredState, world: ObservedState) -> dict[str, float]:
-    """Best of several runs, by part: nothing but this program makes a run slower than its best."""
+    """CPU time by part, the best of several runs: other programs of the machine count little."""
     past: History = absorb(history(), wanted, world, NOW)
     best: dict[str, float] = {}
     report = None
     for _ in range(REPEATS):
         gc.collect()
-        marks = [time.perf_counter()]
+        marks = [time.process_time()]
         past = absorb(past, wanted, world, NOW)
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         plan, findings = decide(wanted, world, past, NOW)
         assert findings == ()
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         report = summarise(
             wanted, world, past, plan, findings, (), cycle=1, acted=True, previous=report
         )
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         parts = ("absorb", "plan and audit", "summary")
         took = dict(zip(parts, (b - a for a, b in pairwise(marks)), strict=True))
         took["total"] = marks[-1] - marks[0]
