@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
-from controller.errors import OutcomeUnknown
-from controller.model.observed import GapReason
+from controller.errors import OutcomeUnknown, Unreachable
+from controller.model.observed import GapReason, JobState
 from controller.model.plan import ActionKind
 from controller.model.report import OutcomeResult
 from controller.simulator.winrm_server.faults import (
@@ -14,8 +15,17 @@ from controller.simulator.winrm_server.faults import (
     shell_unknown,
     timed_out,
 )
-from controller.simulator.winrm_server.injection import Cut
-from tests.contract.clusters import WIRES, Cluster, Way, action, eventually
+from controller.simulator.winrm_server.injection import Cut, Faults
+from tests.contract.clusters import (
+    FOUR_NODES,
+    QUICK,
+    TEMPLATE,
+    WIRES,
+    Cluster,
+    Way,
+    action,
+    eventually,
+)
 
 INTENT = "22222222-2222-4222-8222-222222222222"
 every_wire = pytest.mark.parametrize("play", WIRES, ids=lambda way: way.__name__)
@@ -214,3 +224,67 @@ def test_answer_that_never_comes_is_unknown_not_failed(play: Way) -> None:
             await cluster.caller.call("HV01", "ping", {}, timeout_seconds=1)
 
     play(story)
+
+
+@every_wire
+def test_hung_agent_is_ended_and_replaced(play: Way) -> None:
+    """An agent that gives no answer to two calls is taken for hung: the third finds a new one."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.observer.observe()
+        server = cluster.servers["HV01"]
+        server.faults.fail("Receive", *(timed_out() for _ in range(10_000)))
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                await ping_when_allowed(cluster, "HV01")
+        server.faults = Faults()
+        await ping_when_allowed(cluster, "HV01")
+        assert server.counts["Create"] == 2
+        assert server.shells == 1
+
+    play(story)
+
+
+async def ping_when_allowed(cluster: Cluster, node: str) -> None:
+    """Call a node that has failed, as soon as it is no longer left alone."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await cluster.caller.call(node, "ping", {}, timeout_seconds=0.5)
+            except Unreachable:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
+@every_wire
+def test_worn_agent_is_replaced(play: Way) -> None:
+    """A fresh process now and then, without a gap and without a shell left behind."""
+
+    async def story(cluster: Cluster) -> None:
+        for _ in range(5):
+            assert (await cluster.observer.observe()).is_complete
+        assert {server.counts["Create"] for server in cluster.servers.values()} == {3}
+        assert {server.shells for server in cluster.servers.values()} == {1}
+
+    play(story, limits=replace(QUICK, calls_max=2))
+
+
+@every_wire
+def test_agent_whose_job_runs_is_neither_replaced_nor_closed(play: Way) -> None:
+    """With its shell a creation would end half-way; left alone, Windows ends the shell later."""
+
+    async def story(cluster: Cluster) -> None:
+        server = cluster.servers["HV02"]
+        create = action(cluster, ActionKind.CREATE, "NEW01", target="HV02", template=TEMPLATE)
+        assert (await cluster.actuator.submit(create, INTENT)).result is OutcomeResult.SUBMITTED
+        for _ in range(5):
+            seen = await cluster.observer.observe()
+            assert [(job.intent, job.state) for job in seen.jobs] == [(INTENT, JobState.RUNNING)]
+        await cluster.observer.close()
+        assert server.counts["Create"] == 1
+        assert {name: s.shells for name, s in cluster.servers.items()}["HV02"] == 1
+        assert cluster.servers["HV01"].shells == 0
+
+    endless = FOUR_NODES + "timing: {jobStepSeconds: 1000000}\n"
+    play(story, limits=replace(QUICK, calls_max=2), world=endless)

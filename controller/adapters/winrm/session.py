@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 ENVELOPE_BYTES_MAX = 512_000
 """What Windows Server 2012 and later send at most; pywinrm would announce 153,600."""
+SOON_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,7 @@ class NodeSession:
         ProtocolBroken, or OutcomeUnknown when it may have been.
         """
         self._span = span
+        self._stderr = ""
         if self._silent_calls >= self._limits.silent_calls_max or (may_recycle and self._is_worn()):
             self._discard()
         self._ensure_open()
@@ -299,10 +301,14 @@ class NodeSession:
         shell_id, self._shell_id, self._command_id = self._shell_id, None, None
         if shell_id is None:
             return
-        try:
-            self._exchange(lambda: self._protocol.close_shell(shell_id, close_session=False))
-        except FAILURES:
-            self._transport.close_session()  # Windows ends the shell after its idle time
+        for _ in range(2):  # the connection may be one that was cut
+            try:
+                self._exchange(lambda: self._protocol.close_shell(shell_id, close_session=False))
+                return
+            except Lost:
+                self._transport.close_session()
+            except FAILURES:
+                return  # Windows ends the shell after its idle time
 
     # one exchange
 
@@ -321,11 +327,16 @@ class NodeSession:
         assert shell_id is not None
         assert command_id is not None
         while True:
+            began = time.monotonic()
             try:
                 out, err, code, ended = self._exchange(
                     lambda: self._protocol.get_command_output_raw(shell_id, command_id)
                 )
             except StillRunning:
+                # It should have been held for the operation's time; whoever says so at once
+                # is not asked in a tight loop.
+                if time.monotonic() - began < SOON_SECONDS:
+                    self._span.pause(SOON_SECONDS)
                 continue
             if err:
                 self._stderr = readable_stderr(err)
