@@ -1,5 +1,10 @@
 """What the scripts may use beside the two modules: tables for `lint`, each entry on purpose."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _CLUSTER = "Microsoft.FailoverClusters.PowerShell."
 _HYPER_V = "Microsoft.HyperV.PowerShell."
 _CIM = "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/"
@@ -23,17 +28,19 @@ DYNAMIC: dict[str, set[str]] = {
 }
 
 # Types of the .NET Framework 4.6.2 (Windows Server 2016) and PowerShell 5.1.
-TYPES = frozenset(
-    """Array BitConverter Console Convert Diagnostics.Process Diagnostics.ProcessStartInfo
-    Environment Globalization.CultureInfo IO.Compression.CompressionMode IO.Compression.GZipStream
-    IO.MemoryStream IO.StreamReader Management.Automation.ParameterBindingException Math
+TYPES = _words(
+    """BitConverter Collections.Generic.List[string]
+    Collections.Generic.SortedDictionary[string,object] Console Convert Diagnostics.Process
+    Diagnostics.ProcessStartInfo Environment Globalization.CultureInfo
+    IO.Compression.CompressionMode IO.Compression.GZipStream IO.MemoryStream IO.StreamReader
+    Management.Automation.ParameterBindingException Math
     Security.Cryptography.SHA256CryptoServiceProvider StringComparer StringComparison Text.Encoding
     Text.UTF8Encoding bool char datetime guid int long object[] ordered psobject regex scriptblock
-    string string[] timespan""".split()
+    string string[] timespan"""
 )
 
 # Their members.
-MEMBERS = frozenset(
+MEMBERS = _words(
     """ASCII Arguments BaseStream Category CategoryInfo Close Compress ComputeHash Contains
     ContainsKey Count Create CreateNoWindow Decompress EndsWith EnvironmentVariables Equals
     Exception FileName Floor Flush FromBase64String FullName FullyQualifiedErrorId GetBytes
@@ -43,15 +50,15 @@ MEMBERS = frozenset(
     ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
     RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
     StandardOutput Start StartsWith Substring Success ToArray ToBase64String ToLowerInvariant
-    ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Wait Write WriteAsync
-    new""".split()
+    ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Values Wait Write
+    WriteAsync new"""
 )
 
 # Keys of our own tables, and fields of docs/protocol.md.
-OWN_FIELDS = frozenset(
+OWN_FIELDS = _words(
     """$name arguments clustered createBytes disks drain error errors generation intent iso location
     locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name operation output owner path
-    processors reading secureBootTemplate state status step switch template vlan vmId""".split()
+    processors reading secureBootTemplate state status step switch template vlan vmId"""
 )
 
 # Which variable holds which live object, by script (variables have no case).

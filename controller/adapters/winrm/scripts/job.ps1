@@ -123,8 +123,11 @@ function Invoke-Job {
         $status['state'] = 'Succeeded'
     } catch {
         $entry = ConvertTo-ErrorEntry $_
+        $words = $entry['message']
+        # An error that these scripts throw themselves has its message as its kind.
+        if (-not $words.Equals($entry['kind'])) { $words = $entry['kind'] + ': ' + $words }
         $status['state'] = 'Failed'
-        $status['error'] = Get-Shortened ($entry['kind'] + ': ' + $entry['message'])
+        $status['error'] = Get-Shortened $words
     }
     Write-JobStatus $status
 }

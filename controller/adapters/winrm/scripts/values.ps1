@@ -46,21 +46,23 @@ function Test-SameName([string]$One, [string]$Other) {
     return [string]::Equals($One, $Other, [StringComparison]::OrdinalIgnoreCase)
 }
 
-# The entries in ordinal order of the given fields, so that equal facts give equal bytes.
+# The entries in ordinal order of the given fields, so that equal facts give equal bytes. Not by
+# [Array]::Sort(keys, items): PowerShell may hand it a copy of the items.
 function Get-Sorted([object[]]$Entries, [string[]]$Fields) {
-    if ($Entries.Count -eq 0) { return }
-    $keys = [string[]]@(foreach ($entry in $Entries) {
-        $parts = foreach ($field in $Fields) { [string]$entry[$field] }
-        [string]::Join([string][char]0, [string[]]@($parts))
-    })
-    [Array]::Sort($keys, $Entries, [StringComparer]::Ordinal)
-    $Entries
+    $ordinal = [StringComparer]::Ordinal
+    $sorted = [Collections.Generic.SortedDictionary[string, object]]::new($ordinal)
+    foreach ($entry in $Entries) {
+        $parts = @(foreach ($field in $Fields) { [string]$entry[$field] })
+        $parts += $sorted.Count.ToString('D8')
+        $sorted[[string]::Join([string][char]0, [string[]]$parts)] = $entry
+    }
+    $sorted.Values
 }
 
 function Get-SortedText([string[]]$Texts) {
-    if ($Texts.Count -eq 0) { return }
-    [Array]::Sort($Texts, [StringComparer]::Ordinal)
-    $Texts
+    $sorted = [Collections.Generic.List[string]]::new($Texts)
+    $sorted.Sort([StringComparer]::Ordinal)
+    $sorted
 }
 
 # The first characters of a message: for people to read, never to decide by.

@@ -1,0 +1,200 @@
+"""A cluster, and for every condition of docs/protocol.md what makes it untrue there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from controller.simulator.states import (
+    DrainStatus,
+    MigrationState,
+    NodeFlag,
+    NodeState,
+    VmOperationalStatus,
+    VmState,
+)
+from controller.simulator.world import World
+
+CLUSTER = r"""
+cluster: {migrationsParallelMax: 1}
+nodes:
+- {name: HV01, memory: 256Gi, switches: [Prod, "Lab [1]"]}
+- {name: HV02, memory: 256Gi}
+- {name: hv03, memory: 256Gi}
+volumes: [{name: Volume1, size: 1Ti}, {name: Volume10, size: 100Gi, used: 60Gi}]
+vms:
+- {name: sql, node: HV01, preferredOwners: [hv03, HV01], iso: 'C:\ClusterStorage\Volume1\iso\a.iso'}
+- {name: web, node: HV01, priority: 3000, failback: true, generation: 1}
+- {name: halted, node: HV01, state: 'Off'}
+- {name: bare, node: HV01, clustered: false, switch: null}
+- {name: elsewhere, node: HV02, possibleOwners: [HV02, hv03]}
+files: [{path: 'C:\ClusterStorage\Volume1\images\base.vhdx'}]
+"""
+CSV = "C:\\ClusterStorage\\Volume1"
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One call on that cluster after something was done to it, and the condition that fails."""
+
+    operation: str
+    untrue: str
+    prepare: Callable[[World], object] = lambda _: None
+    vm: str = ""
+    changes: tuple[tuple[str, Any], ...] = ()
+    template: tuple[tuple[str, Any], ...] = ()
+
+    def arguments(self, intent: str) -> Callable[[World], dict[str, Any]]:
+        """The call's arguments; VM ids are known to the world only."""
+
+        def make(world: World) -> dict[str, Any]:
+            plain: dict[str, Any] = {"intent": intent}
+            match self.operation:
+                case "moveRole":
+                    plain |= {"vmId": _id(world, self.vm or "sql"), "source": "hv01"}
+                    plain |= {"target": "hv02"}
+                case "startRole":
+                    plain |= {"vmId": _id(world, self.vm or "halted"), "node": "HV01"}
+                case "registerVm":
+                    plain |= {"vmId": _id(world, self.vm or "bare"), "node": "HV01"}
+                case _:
+                    template = {**template_of("new"), **dict(self.template)}
+                    plain |= {"node": "HV01", "name": "new", "template": template}
+            return plain | dict(self.changes)
+
+        return make
+
+
+def template_of(name: str) -> dict[str, Any]:
+    """A small generation 2 VM with a new disk."""
+    return {
+        "generation": 2,
+        "memoryStartupBytes": 2 * GIB,
+        "memoryMinimumBytes": None,
+        "memoryMaximumBytes": None,
+        "processors": 2,
+        "location": CSV,
+        "disks": [{"path": f"{CSV}\\{name}\\os.vhdx", "createBytes": 40 * GIB}],
+        "secureBootTemplate": None,
+        "switch": "prod",
+        "vlan": None,
+        "iso": None,
+    }
+
+
+def _id(world: World, vm: str) -> str:
+    return vm if "-" in vm else world.vm(vm).id
+
+
+def _role(of: str = "sql", **fields: Any) -> Callable[[World], None]:
+    return lambda world: _set(world.role(of), fields)
+
+
+def _vm(name: str, **fields: Any) -> Callable[[World], None]:
+    return lambda world: _set(world.vm(name), fields)
+
+
+def _node(name: str, **fields: Any) -> Callable[[World], None]:
+    return lambda world: _set(world.node(name), fields)
+
+
+def _set(record: Any, fields: dict[str, Any]) -> None:
+    for field, value in fields.items():
+        setattr(record, field, value)
+
+
+def _queue_behind_another(world: World) -> None:
+    world.move_live("web", "HV02")
+    world.move_live("sql", "HV02")
+
+
+NOWHERE = "11111111-2222-4333-8444-555555555555"
+M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
+BACKUP, MIGRATING = (
+    VmOperationalStatus.BackingUpVirtualMachine,
+    VmOperationalStatus.MigratingVirtualMachine,
+)
+STORIES = (
+    Story(operation=M, untrue="vmHere", vm="elsewhere"),
+    Story(operation=M, untrue="vmHere", vm=NOWHERE),
+    Story(operation=M, untrue="roleExists", vm="bare"),
+    Story(operation=M, untrue="owner", changes=(("source", "HV02"),)),
+    Story(operation=M, untrue="owner", prepare=_role(owner="HV02"), changes=(("source", "HV02"),)),
+    Story(operation=M, untrue="owner", prepare=_role(failing_over=True)),
+    Story(operation=M, untrue="vmRunning", prepare=lambda w: w.pause_vm("sql")),
+    Story(operation=M, untrue="vmRunning", prepare=_vm("sql", state=VmState.RunningCritical)),
+    Story(operation=M, untrue="roleOnline", prepare=_role(failed=True)),
+    Story(operation=M, untrue="notQueued", prepare=_queue_behind_another),
+    Story(operation=M, untrue="notLocked", prepare=lambda w: w.lock_role("sql")),
+    Story(operation=M, untrue="noMigration", prepare=lambda w: w.move_live("sql", "hv03")),
+    Story(operation=M, untrue="noMigration", prepare=_role(migration_state=MigrationState.SetUp)),
+    Story(operation=M, untrue="notBusy", prepare=_vm("sql", busy=BACKUP)),
+    Story(operation=M, untrue="targetExists", changes=(("target", "HV09"),)),
+    Story(operation=M, untrue="targetUp", prepare=lambda w: w.pause_node("HV02")),
+    Story(operation=M, untrue="targetUp", prepare=_node("HV02", state=NodeState.Down)),
+    Story(operation=M, untrue="targetNotDraining", prepare=_node("HV02", drain=DrainStatus.Failed)),
+    Story(operation=M, untrue="targetNotIsolated", prepare=_node("HV02", flags=NodeFlag.Isolated)),
+    Story(
+        operation=M,
+        untrue="targetNotQuarantined",
+        prepare=_node("HV02", flags=NodeFlag.Quarantined),
+    ),
+    Story(operation=M, untrue="targetNotAvoided", prepare=lambda w: w.avoid_node("HV02")),
+    Story(operation=M, untrue="targetPossible", prepare=_role(possible=["HV01"])),
+    Story(operation=M, untrue="targetPossible", prepare=_role(possible_configuration=["HV01"])),
+    Story(operation=S, untrue="vmHere", vm="elsewhere"),
+    Story(operation=S, untrue="roleExists", vm="bare"),
+    Story(operation=S, untrue="owner", changes=(("node", "HV02"),)),
+    Story(operation=S, untrue="vmOff", vm="sql"),
+    Story(operation=S, untrue="vmOff", prepare=_vm("halted", state=VmState.Saved)),
+    Story(operation=S, untrue="roleOffline", prepare=_role(of="halted", failed=True)),
+    Story(operation=S, untrue="notLocked", prepare=lambda w: w.lock_role("halted")),
+    Story(operation=S, untrue="notBusy", prepare=_vm("halted", busy=BACKUP)),
+    Story(operation=R, untrue="vmHere", vm="elsewhere"),
+    Story(operation=R, untrue="notClustered", vm="sql"),
+    Story(operation=R, untrue="roleNameFree", prepare=lambda w: w.rename_role("sql", "BARE")),
+    Story(operation=R, untrue="vmAtRest", prepare=lambda w: w.save_vm("bare")),
+    Story(operation=R, untrue="noMigration", prepare=_vm("bare", busy=MIGRATING)),
+    Story(operation=R, untrue="notBusy", prepare=_vm("bare", busy=BACKUP)),
+    Story(operation=R, untrue="nodeUp", prepare=_node("HV01", state=NodeState.Paused)),
+    Story(operation=R, untrue="nodeUp", prepare=_node("HV01", drain=DrainStatus.Completed)),
+    Story(operation=C, untrue="nameFree", changes=(("name", "Bare"),)),
+    Story(operation=C, untrue="roleNameFree", changes=(("name", "ELSEWHERE"),)),
+    Story(operation=C, untrue="nodeUp", prepare=_node("HV01", state=NodeState.Paused)),
+    Story(operation=C, untrue="folderFree", changes=(("name", "images"),)),
+    Story(
+        operation=C,
+        untrue="disksFree",
+        template=(("disks", [{"path": f"{CSV}\\images\\BASE.vhdx", "createBytes": GIB}]),),
+    ),
+    Story(
+        operation=C,
+        untrue="disksExist",
+        template=(("disks", [{"path": f"{CSV}\\images\\none.vhdx", "createBytes": None}]),),
+    ),
+    Story(operation=C, untrue="mediaExists", template=(("iso", f"{CSV}\\iso\\none.iso"),)),
+    Story(operation=C, untrue="switchExists", template=(("switch", "lab 1"),)),
+    Story(
+        operation=C,
+        untrue="volumeHasRoom",
+        template=(
+            (
+                "disks",
+                [
+                    {"path": f"C:\\ClusterStorage\\volume10\\{n}.vhdx", "createBytes": 30 * GIB}
+                    for n in "ab"
+                ],
+            ),
+        ),
+    ),
+    Story(
+        operation=C,
+        untrue="volumeHasRoom",
+        template=(("disks", [{"path": "D:\\new\\os.vhdx", "createBytes": GIB}]),),
+    ),
+    Story(
+        operation=C,
+        untrue="volumeHasRoom",
+        prepare=lambda w: w.set_volume(CSV, online=False),
+    ),
+)

@@ -1,0 +1,200 @@
+"""The simulator's own answers are those of the scripts: same refusals, same effects, same words."""
+
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from both_ways import both_ways
+from engine_node import EngineNode
+from stories import CLUSTER, CSV, GIB, STORIES, Story, template_of
+
+from controller.simulator.world import World
+
+pytestmark = pytest.mark.engine
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def new_intent() -> str:
+    """The agent serves many tests; an intent is known to one."""
+    return str(uuid.uuid4())
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: f"{s.operation}-{s.untrue}")
+def test_a_refusal_is_the_same(agent: EngineNode, story: Story) -> None:
+    """Each condition of each operation, untrue by itself, is named with what was found instead."""
+    ours, theirs = both_ways(
+        agent, CLUSTER, story.operation, story.arguments(new_intent()), story.prepare
+    )
+    assert ours.refused == story.untrue
+    assert ours == theirs
+    assert ours.commands == []
+
+
+def test_the_stories_leave_no_condition_out() -> None:
+    """Every condition that docs/protocol.md lists for an operation has a story."""
+    text = PROTOCOL.read_text(encoding="utf-8")
+    told = {(story.operation, story.untrue) for story in STORIES}
+    told |= {("registerVm", "intentNew"), ("createVm", "intentNew")}  # below: it takes two calls
+    listed = set()
+    for operation, conditions in re.findall(r"^- `(\w+)` `\{[^`]*\}`: `([\w ]+)`", text, re.M):
+        listed |= {(operation, condition) for condition in conditions.split()}
+    assert {operation for operation, _ in listed} == {
+        "moveRole",
+        "startRole",
+        "registerVm",
+        "createVm",
+    }
+    assert told == listed
+
+
+@pytest.mark.parametrize("operation", ["moveRole", "startRole", "registerVm", "createVm"])
+def test_what_is_allowed_is_done_the_same(agent: EngineNode, operation: str) -> None:
+    """With every condition true the world ends in the same state, by the same commands."""
+    story = Story(operation=operation, untrue="")
+    ours, theirs = both_ways(agent, CLUSTER, operation, story.arguments(new_intent()))
+    assert ours.data == {"outcome": "submitted"}
+    assert ours == theirs
+    assert ours.commands != []
+
+
+CREATIONS: dict[str, dict[str, Any]] = {
+    "generation 1 with an ISO and a VLAN": {
+        "generation": 1,
+        "iso": f"{CSV}\\iso\\a.iso",
+        "vlan": 20,
+    },
+    "generation 2 with an ISO and secure boot": {
+        "iso": f"{CSV}\\iso\\a.iso",
+        "secureBootTemplate": "MicrosoftUEFICertificateAuthority",
+    },
+    "dynamic memory": {"memoryMinimumBytes": GIB, "memoryMaximumBytes": 8 * GIB},
+    "an existing disk, not connected": {
+        "disks": [{"path": f"{CSV}\\images\\base.vhdx", "createBytes": None}],
+        "switch": None,
+    },
+    "two disks": {
+        "disks": [
+            {"path": f"{CSV}\\new\\os.vhdx", "createBytes": GIB},
+            {"path": f"{CSV}\\images\\base.vhdx", "createBytes": None},
+        ]
+    },
+    "no disk": {"disks": []},
+    "a switch whose name is a pattern": {"switch": "LAB [1]"},
+    "memory in no order fails": {"memoryMinimumBytes": 4 * GIB, "memoryMaximumBytes": 8 * GIB},
+    "a disk of no known kind fails": {"disks": [{"path": f"{CSV}\\new.img", "createBytes": GIB}]},
+    "no processors fails": {"processors": 0},
+}
+
+
+@pytest.mark.parametrize("name", CREATIONS)
+def test_a_creation_is_the_same(agent: EngineNode, name: str) -> None:
+    """The job takes the same steps, ends in the same one, and leaves the same VM or part of one."""
+    call = {
+        "intent": new_intent(),
+        "node": "HV01",
+        "name": "new",
+        "template": {**template_of("new"), **CREATIONS[name]},
+    }
+    ours, theirs = both_ways(agent, CLUSTER, "createVm", call)
+    assert ours.job is not None
+    assert ours.job["state"] == ("Failed" if name.endswith("fails") else "Succeeded")
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("operation", ["registerVm", "createVm"])
+def test_an_intent_is_carried_out_once(agent: EngineNode, operation: str) -> None:
+    """A second call with a job's intent is refused with the job's state, even on a new world."""
+    intent = new_intent()
+    story = Story(operation=operation, untrue="intentNew")
+    both_ways(agent, CLUSTER, operation, story.arguments(intent))
+    again = agent.call(operation, **story.arguments(intent)(agent.world))
+    assert again["data"] == {
+        "outcome": "refused",
+        "condition": "intentNew",
+        "found": "Succeeded",
+    }
+
+
+GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
+DOUBTS = {
+    "migration properties absent": "migration_properties: absent",
+    "migration properties zero": "migration_properties: zero",
+    "links are text": "resource_links: text",
+    "unknown VM id is empty": "unknown_vm_id: empty",
+    "not found as in 2012": f"vm_not_found: 'InvalidParameter,{GET_VM}Command'",
+    "not found as seen lately": f"vm_not_found: 'ObjectNotFound,{GET_VM}'",
+    "role cmdlets refused": "role_cmdlets_over_winrm: refused",
+    "old owner in failover": "owner_in_failover: old",
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+@pytest.mark.parametrize("operation", ["observe", "moveRole", "registerVm"])
+def test_a_doubtful_behaviour_changes_both_alike(
+    agent: EngineNode, operation: str, doubt: str
+) -> None:
+    """What Windows may do either way is read the same by both."""
+    text = f"{CLUSTER}\ndoubts: {{{DOUBTS[doubt]}}}\n"
+    call: Any = {"clusterWide": True}
+    if operation != "observe":
+        call = Story(operation=operation, untrue="").arguments(new_intent())
+    ours, theirs = both_ways(agent, text, operation, call)
+    assert ours == theirs
+
+
+def _lose_quorum(world: World) -> None:
+    for node in ("HV02", "hv03"):
+        world.crash_node(node)
+    world.advance_to(world.now + 30)
+
+
+DISTURBANCES: dict[str, Callable[[World], object]] = {
+    "nothing": lambda _: None,
+    "a move in set-up": lambda w: w.move_live("sql", "HV02"),
+    "a move in transfer": lambda w: (w.move_live("sql", "HV02"), w.advance_to(3.0)),
+    "a move in its switch-over": lambda w: (w.move_live("sql", "HV02"), w.advance_to(7.4)),
+    "two moves": lambda w: (w.move_live("sql", "HV02"), w.move_live("web", "HV02")),
+    "a dead node": lambda w: (w.crash_node("HV02"), w.advance_to(11.0)),
+    "a drain": lambda w: (w.pause_node("HV01"), w.advance_to(1.0)),
+    "a volume offline": lambda w: w.set_volume(CSV, online=False),
+    "no quorum": _lose_quorum,
+    "an old build": lambda w: setattr(w.cluster, "migrations_max", None),
+    "notes by people": lambda w: setattr(
+        w.vm("sql"), "notes", "Ours! ownernode:11111111-2222-4333-8444-55555555ABCD:created, ok"
+    ),
+    "twins": lambda w: w.add_vm("SQL", "HV01", memory_bytes=GIB),
+}
+
+
+@pytest.mark.parametrize("cluster_wide", [True, False], ids=["all lists", "own part"])
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_an_observation_is_the_same(
+    agent: EngineNode, disturbance: str, cluster_wide: bool
+) -> None:
+    """Both read the same of the same cluster, whatever is going on in it."""
+    ours, theirs = both_ways(
+        agent, CLUSTER, "observe", {"clusterWide": cluster_wide}, DISTURBANCES[disturbance]
+    )
+    assert ours.ok == (disturbance != "no quorum")
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("ping", {}),
+        ("nothing", {}),
+        ("observe", {}),
+        ("observe", {"clusterWide": "yes"}),
+        ("moveRole", {"intent": "11111111-2222-4333-8444-555555555555"}),
+    ],
+)
+def test_a_call_that_says_too_little_is_refused_alike(
+    agent: EngineNode, operation: str, arguments: dict[str, Any]
+) -> None:
+    """A call that cannot be understood is a BadCall for both."""
+    ours, theirs = both_ways(agent, CLUSTER, operation, arguments)
+    assert ours == theirs

@@ -1,0 +1,114 @@
+"""Registration and creation run in processes of their own, which the agent watches."""
+
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from engine_node import EngineNode
+from stories import CLUSTER, template_of
+
+from controller.simulator.config import load_world
+
+pytestmark = pytest.mark.engine
+JOB_SECONDS = 30.0
+
+
+def start_creation(agent: EngineNode, name: str = "new") -> dict[str, Any]:
+    call = {
+        "intent": str(uuid.uuid4()),
+        "node": "HV01",
+        "name": name,
+        "template": template_of(name),
+    }
+    assert agent.call("createVm", **call)["data"] == {"outcome": "submitted"}
+    return call
+
+
+def job_of(agent: EngineNode, intent: str) -> dict[str, Any]:
+    jobs = agent.call("observe", clusterWide=False)["data"]["jobs"]
+    found: dict[str, Any] = next(job for job in jobs if job["intent"] == intent)
+    return found
+
+
+def ended(agent: EngineNode, intent: str) -> dict[str, Any]:
+    deadline = time.monotonic() + JOB_SECONDS
+    while (job := job_of(agent, intent))["state"] == "Running":
+        assert time.monotonic() < deadline, f"the job still runs after {JOB_SECONDS} s"
+    return job
+
+
+def test_the_agent_answers_while_a_job_runs(agent: EngineNode) -> None:
+    """A creation is submitted at once, shown as Running, and later with its step and VM."""
+    agent.world = load_world(CLUSTER)
+    call = start_creation(agent)
+    assert job_of(agent, call["intent"])["state"] == "Running"
+    job = ended(agent, call["intent"])
+    assert (job["state"], job["step"], job["error"]) == ("Succeeded", "finish", None)
+    vm = agent.world.vm(job["vmId"])
+    assert (vm.name, vm.notes) == ("new", f"ownernode:{call['intent']}:created")
+
+
+def test_two_creations_run_at_once(agent: EngineNode) -> None:
+    """Each has its own process; neither waits for the other, neither mixes with it."""
+    agent.world = load_world(CLUSTER)
+    calls = [start_creation(agent, name) for name in ("one", "two")]
+    jobs = [ended(agent, call["intent"]) for call in calls]
+    assert [job["state"] for job in jobs] == ["Succeeded", "Succeeded"]
+    assert [agent.world.vm(job["vmId"]).name for job in jobs] == ["one", "two"]
+
+
+def test_a_name_taken_in_the_meantime_stops_a_creation(agent: EngineNode) -> None:
+    """The job looks again before it acts: an administrator may have been quicker."""
+    agent.world = load_world(CLUSTER)
+    call = start_creation(agent)
+    agent.world.add_vm("NEW", "HV01", memory_bytes=2**30)
+    job = ended(agent, call["intent"])
+    assert (job["state"], job["step"], job["vmId"]) == ("Failed", "newVm", None)
+    assert job["error"].startswith("Refused: nameFree, found ")
+    assert [command.cmdlet for command in agent.world.commands] == []
+
+
+def test_a_vm_registered_in_the_meantime_is_left_alone(agent: EngineNode) -> None:
+    """As above, for a registration."""
+    agent.world = load_world(CLUSTER)
+    vm_id, intent = agent.world.vm("bare").id, str(uuid.uuid4())
+    agent.call("registerVm", intent=intent, vmId=vm_id, node="HV01")
+    agent.world.register("bare")
+    job = ended(agent, intent)
+    assert (job["state"], job["error"]) == ("Failed", "Refused: notClustered, found clustered")
+
+
+def test_a_job_whose_process_dies_has_failed(agent: EngineNode) -> None:
+    """Nobody knows what it did; the agent says so, and observation decides."""
+    agent.world = load_world(CLUSTER)
+    before = _children()
+    call = start_creation(agent)
+    (child,) = _children() - before
+    os.kill(child, signal.SIGKILL)
+    job = ended(agent, call["intent"])
+    assert job["state"] == "Failed"
+    assert job["error"].startswith("JobLost: ")
+
+
+def test_a_job_gets_no_data_on_its_command_line(agent: EngineNode) -> None:
+    """What a process list shows is switches and the bootstrap; the data went through stdin."""
+    agent.world = load_world(CLUSTER)
+    before = _children()
+    start_creation(agent, "secret name")
+    (child,) = _children() - before
+    line = psutil.Process(child).cmdline()
+    parent = psutil.Process(child).parent()
+    assert parent is not None
+    assert line[1:] == parent.cmdline()[1:]
+    assert Path(line[0]).name == Path(parent.cmdline()[0]).name
+
+
+def _children() -> set[int]:
+    """The processes that the agents of this test run have started."""
+    agents = psutil.Process().children()
+    return {child.pid for agent in agents for child in agent.children()}
