@@ -63,7 +63,7 @@ class Watch:
         self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
         self._report: ClusterReport | None = None
         self._progress: dict[str, str] = {}
-        self._held: frozenset[str] = frozenset()
+        self._said: frozenset[str] = frozenset()
         self._reasons: dict[str, str] = {}
         """Why each VM was last to be changed: a plan forgets what is under way."""
 
@@ -94,7 +94,7 @@ class Watch:
             self._refresh()
         else:
             self._print_progress(report)
-            self._print_holds(report)
+            self._print_standing(report)
 
     def tell(self, sentence: str) -> None:
         """Something happened."""
@@ -122,12 +122,14 @@ class Watch:
                 _line(clean(f"  {sentence}"))
         self._progress = now
 
-    def _print_holds(self, report: ClusterReport) -> None:
-        """What holds everything; what holds one VM is among the events."""
-        now = frozenset(hold_sentence(hold) for hold in report.cluster_holds)
-        for sentence in sorted(now - self._held):
-            _line(clean(f"Nothing is done in {report.cluster}: {sentence}."))
-        self._held = now
+    def _print_standing(self, report: ClusterReport) -> None:
+        """What holds everything, and what warns; what holds one VM is among the events."""
+        holds = (f"Nothing is done: {hold_sentence(hold)}." for hold in report.cluster_holds)
+        warnings = (f"{vm}: warning: {text}." for vm, text in _warnings(report))
+        now = frozenset((*holds, *warnings))
+        for sentence in sorted(now - self._said):
+            _line(clean(sentence))
+        self._said = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +159,24 @@ def cluster_sections(
     impossible = [
         (", ".join(wish.vms), f"{wish.explanation} Way out: {wish.resolution}.") for wish in wishes
     ]
-    warnings = [
-        (vm.vm, f"{check.name} {check.found}: {check.remedy}")
-        for vm in report.vms
-        for check in vm.ha
-        if check.verdict in (CheckVerdict.WARNS, CheckVerdict.BLOCKS)
-    ]
     faults = [("", str(finding)) for finding in report.findings]
     return [
         Section("", [_heading(report), _nodes(report, width)]),
         Section("Now", [_movements(moving, reasons)] if moving else []),
         Section("Waiting", _pairs(waiting), gives_way=1),
         Section("Impossible", _pairs(impossible), gives_way=4),
-        Section("High availability", _pairs(warnings), gives_way=5),
+        Section("High availability", _pairs(_warnings(report)), gives_way=5),
         Section("Faults in specs", _pairs(faults), gives_way=2),
+    ]
+
+
+def _warnings(report: ClusterReport) -> list[tuple[str, str]]:
+    """VM and finding of each check for high availability that does not simply pass."""
+    return [
+        (vm.vm, f"{check.name} {check.found}: {check.remedy}")
+        for vm in report.vms
+        for check in vm.ha
+        if check.verdict in (CheckVerdict.WARNS, CheckVerdict.BLOCKS)
     ]
 
 
