@@ -92,9 +92,9 @@ class End:
 
 
 class Run:
-    """The reference scenario, with a death at the moment of that number, counted from 0."""
+    """The reference scenario, with a death at each moment of these numbers, counted from 0."""
 
-    def __init__(self, folder: Path, dies_at: int | None) -> None:
+    def __init__(self, folder: Path, dies_at: frozenset[int]) -> None:
         self._dies_at = dies_at
         self._moments: list[str] = []
         self._report: ClusterReport | None = None
@@ -145,9 +145,10 @@ class Run:
             return False
         number = len(self._moments)
         self._moments.append(moment)
-        if number == self._dies_at:
-            self._narrator.say("fate", f"kills the controller at {moment}")
-        return number == self._dies_at
+        if number not in self._dies_at:
+            return False
+        self._narrator.say("fate", f"kills the controller at {moment}")
+        return True
 
     def _judge_intents(self) -> None:
         """One intent, one command: no node ever executed two calls of one intent."""
@@ -178,10 +179,10 @@ class Run:
         )
 
 
-def play(dies_at: int | None) -> End:
+def play(*dies_at: int) -> End:
     """One run in a fresh directory. An error carries the log."""
     with tempfile.TemporaryDirectory(prefix="ownernode-crash-") as folder:
-        run = Run(Path(folder), dies_at)
+        run = Run(Path(folder), frozenset(dies_at))
         try:
             return run_virtual(run.play())
         except Exception as error:

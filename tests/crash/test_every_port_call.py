@@ -4,6 +4,7 @@ Whatever the moment: no VM has two effects from one intent, each lost command is
 good, and the end is that of the run without a death.
 """
 
+import random
 from functools import cache
 
 import pytest
@@ -12,11 +13,12 @@ from tests.crash.campaign import End, play
 
 # Spread over the workers of xdist; each takes every SHARES-th moment.
 SHARES = 8
+PAIRS = 1000
 
 
 @cache
 def undisturbed() -> End:
-    return play(None)
+    return play()
 
 
 def test_the_reference_run_is_worth_dying_in() -> None:
@@ -43,9 +45,24 @@ def test_the_reference_run_is_worth_dying_in() -> None:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_death_at_any_port_call_changes_nothing_in_the_end(share: int) -> None:
     """Every moment, one run each."""
+    for number in range(share, len(undisturbed().moments), SHARES):
+        judge(play(number))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_two_deaths_change_nothing_either(share: int) -> None:
+    """A thousand pairs of moments, drawn by a seed: the second may strike during the recovery."""
+    chance = random.Random(share)
+    last = len(undisturbed().moments)
+    for _ in range(PAIRS // SHARES):
+        first = chance.randrange(last)
+        judge(play(first, first + chance.randrange(1, last)))
+
+
+def judge(end: End) -> None:
+    """The same VMs in the same state, and no move more or less."""
     wanted = undisturbed()
-    for number in range(share, len(wanted.moments), SHARES):
-        end = play(number)
-        where = f"died at {number}, {wanted.moments[number]}\n{end.log}"
-        assert end.vms == wanted.vms, where
-        assert end.moves_of_ours == wanted.moves_of_ours, where
+    assert end.vms == wanted.vms, end.log
+    assert end.moves_of_ours == wanted.moves_of_ours, end.log
