@@ -107,6 +107,8 @@ class NodeAgent:
 
     async def close(self) -> None:
         """End the agent and its thread; a job that still runs keeps its agent. Never raises."""
+        if self._closed:
+            return
         self._closed = True
         if self._under_way is not None:
             self._session.cut(self._under_way[1])
