@@ -21,7 +21,7 @@ bench: setup
 
 lint: setup
 	@echo "lint: ruff, format, mypy, imports, file length"
-	@$(bin)/ruff check --quiet controller tests
+	@$(bin)/ruff check --quiet --output-format concise controller tests
 	@$(bin)/ruff format --quiet --check controller tests || { echo "run: ruff format controller tests"; exit 1; }
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-cache >build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
