@@ -1,0 +1,387 @@
+"""The independent judge: it sees the truth, the wire and the journal's file, never the controller.
+
+It is told of every event of the world, every reply that reaches the controller and every command,
+and holds the table `INVARIANTS` against them. What it finds is kept in `violations`; the first one
+ends a run.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from controller.model.report import ClusterReport
+from controller.simulator.states import (
+    Cause,
+    DrainStatus,
+    GroupState,
+    NodeFlag,
+    NodeState,
+    VmState,
+)
+from controller.simulator.world import World
+from tests.simulation.evidence import Evidence, Note, Shown
+from tests.simulation.orders import Entry, Leg, Order, is_empty, read_intent, read_intents
+from tests.simulation.wants import Specs, Want, read_wants
+from tests.simulation.wire import Reply
+from tests.support.in_process import Call
+
+GIB = 1024**3
+_NO_TARGET = NodeFlag.Isolated | NodeFlag.Quarantined | NodeFlag.AvoidPlacement
+SPECS_READ_SECONDS = 1.5
+"""A change of the specs is known after the next stat scan, one a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The policy that was declared, as the checker reads it."""
+
+    mode: str
+    balancer: str
+    per_node: int
+    per_cluster: int
+    age_seconds: float
+    settle_seconds: float
+    cooldown_seconds: float
+    respect_seconds: float
+    interval_seconds: float
+    reserve_bytes: int | None
+    """None: the larger of a tenth of the node and 4 GiB."""
+
+    def reserve(self, node_bytes: int) -> int:
+        """What must stay free on a node of that size."""
+        if self.reserve_bytes is not None:
+            return self.reserve_bytes
+        return max(node_bytes // 10, 4 * GIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold."""
+
+    invariant: str
+    at_seconds: float
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} at {self.at_seconds:.1f} s: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The truth right before a node acts on a command."""
+
+    owner: str | None
+    state: VmState | None
+    group: GroupState | None
+    is_locked: bool
+    is_busy: bool
+    in_flight: bool
+    is_clustered: bool
+    has_quorum: bool
+    source_is_in_contact: bool
+    target_is_up: bool
+    names_here: frozenset[str]
+    names_of_roles: frozenset[str]
+    running: Mapping[str, float | None]
+    """VM id -> since when it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignMove:
+    """A change of owner that we did not order, and when the controller was first shown it."""
+
+    vm_id: str
+    source: str
+    target: str
+    at_seconds: float
+    live: bool
+    shown_seconds: float | None = None
+
+
+Rule = Callable[["Checker", Any], Iterator[str]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Checker:
+    """One run's judge."""
+
+    world: World
+    limits: Limits
+    journal: Path
+    on_command: Mapping[str, tuple[Rule, ...]]
+    on_effect: Mapping[str, tuple[Rule, ...]]
+    on_step: Mapping[str, tuple[Rule, ...]]
+    on_report: Mapping[str, tuple[Rule, ...]]
+    at_end: Mapping[str, tuple[Rule, ...]]
+    evidence: Evidence = field(init=False)
+    orders: list[Order] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)
+    """How often each invariant was asked: one that never is proves nothing."""
+    foreign: list[ForeignMove] = field(default_factory=list)
+    moved_by_us: list[tuple[str, str, str]] = field(default_factory=list)
+    """(VM id, source, target) of each move of ours that took place in truth."""
+    journal_life: int = 0
+    journal_is_new: bool = True
+    """Whether the controller began with an empty journal and has not given a command since."""
+    looks_quiet: int = 0
+    disk_is_full: bool = False
+    clock_jumped_seconds: float = -1e9
+    """When the controller's clock was last set."""
+    _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
+    _bound: dict[str, frozenset[str]] = field(default_factory=dict)
+    _before: dict[int, Before] = field(default_factory=dict)
+    _moves: dict[str, int] = field(default_factory=dict)
+    commands_seen: int = 0
+    """How many of the world's commands were looked at."""
+
+    def __post_init__(self) -> None:
+        self.evidence = Evidence(self.world)
+        self._moves = {vm_id: len(moves) for vm_id, moves in self.world.moves.items()}
+
+    # ---- what the play tells
+
+    def declare(self, specs: Specs) -> None:
+        """These placements are in force from now on, and no others."""
+        self._declared.append((self.world.now, read_wants(specs)))
+        self._bind()
+
+    def process_started(self) -> None:
+        """A controller starts, with what the journal's file tells it."""
+        self.evidence.forget()
+        self.looks_quiet = 0
+        self.journal_is_new = is_empty(self.journal)
+
+    def journal_lost(self) -> None:
+        """The file is gone."""
+        self.journal_life += 1
+
+    # ---- what the wire tells (Onlooker)
+
+    def note(self, node: str) -> Note:
+        return self.evidence.note()
+
+    def asks(self, node: str, at_seconds: float) -> None:
+        self.evidence.asks(node, at_seconds)
+
+    def shown(self, asked_seconds: float, reply: Reply, *, stale: bool) -> None:
+        self.evidence.add(asked_seconds, reply, stale=stale)
+        self._bind()
+        self._show_foreign(reply)
+        self._count_quiet()
+
+    def leaves(self, call: Call) -> None:
+        self.step()
+        entry = read_intent(self.journal, str(call.arguments.get("intent")))
+        order = Order(
+            call=call,
+            at_seconds=self.world.now,
+            life=self.journal_life,
+            hop=entry is not None and entry.hop,
+        )
+        self.orders.append(order)
+        self._ask(self.on_command, order)
+        self.journal_is_new = False
+
+    def arrives(self, call: Call) -> None:
+        order = self._order(call)
+        order.arrived_seconds = self.world.now
+        self._before[call.number] = self._truth_before(order)
+
+    def executed(self, call: Call, reply: Mapping[str, Any]) -> None:
+        order = self._order(call)
+        data = reply["data"]
+        if reply["ok"] and data["outcome"] == "submitted":
+            order.accepted += 1
+            order.leg = Leg.UNDER_WAY
+            order.job = self.world.jobs.find(call.node, call.arguments["intent"])
+            if order.flight is None and not self.before(order).in_flight:
+                order.flight = self.world.cluster.migrations.get(order.vm_id or "")
+            self._ask(self.on_effect, order)
+        elif order.accepted == 0:
+            order.leg = Leg.REFUSED
+        self.step()
+
+    def lost(self, call: Call) -> None:
+        order = self._order(call)
+        if order.leg is Leg.TRAVELLING:
+            order.leg = Leg.LOST
+
+    # ---- what the world tells
+
+    def step(self) -> None:
+        """Something happened in the world."""
+        for order in self.orders:
+            if order.leg is Leg.UNDER_WAY:
+                order.follow(self.world)
+        self._notice_moves()
+        self._ask(self.on_step, None)
+
+    def report(self, report: ClusterReport) -> None:
+        """The controller showed a report."""
+        self._ask(self.on_report, report)
+
+    def finish(self) -> None:
+        """The run is over, and everything has come to rest."""
+        self._ask(self.at_end, None)
+
+    def accuse(self, invariant: str, detail: str) -> None:
+        """Write down a violation."""
+        self.violations.append(
+            Violation(invariant=invariant, at_seconds=self.world.now, detail=detail)
+        )
+
+    # ---- what rules ask
+
+    def before(self, order: Order) -> Before:
+        """The truth right before the node acted."""
+        return self._before[order.call.number]
+
+    def wants_then(self, order: Order) -> list[Want]:
+        """The placements of the command's VM, as they were declared since its evidence was read."""
+        shown = self.evidence.last(order.source)
+        asked = shown.asked_seconds if shown is not None else order.at_seconds
+        return [
+            want
+            for wants in self.declared_since(asked - SPECS_READ_SECONDS)
+            for want in wants.values()
+            if self.is_meant(want, order)
+        ]
+
+    def declared_since(self, seconds: float) -> list[dict[str, Want]]:
+        """Every declaration that was in force at some moment since."""
+        later = [wants for at, wants in self._declared if at > seconds]
+        earlier = [wants for at, wants in self._declared if at <= seconds]
+        return [*earlier[-1:], *later]
+
+    @property
+    def wants(self) -> dict[str, Want]:
+        """What is declared now."""
+        return self._declared[-1][1]
+
+    def is_meant(self, want: Want, order: Order) -> bool:
+        """Whether the spec means the command's VM."""
+        if order.vm_id is None:
+            return want.name == order.name
+        return order.vm_id in self.meant(want)
+
+    def meant(self, want: Want) -> frozenset[str]:
+        """Ids of the VMs that a spec may mean: those that bore its name when it was first seen."""
+        if want.id is not None:
+            return frozenset({want.id})
+        return self._bound.get(want.name or "", frozenset())
+
+    def others_of(self, order: Order) -> Iterator[Order]:
+        """Earlier commands on the same VM."""
+        for other in self.orders:
+            same_vm = order.vm_id is not None and order.vm_id == other.vm_id
+            if other is not order and (same_vm or (order.name and order.name == other.name)):
+                yield other
+
+    def role_shown(self, order: Order) -> Mapping[str, Any] | None:
+        """The role as its owner showed it last."""
+        shown = self.evidence.last(order.source)
+        return shown.role(order.vm_id) if shown is not None else None
+
+    def name_of(self, vm_id: str | None) -> str:
+        """For people."""
+        vm = self.world.cluster.vms.get(vm_id or "")
+        return vm.name if vm is not None else str(vm_id)
+
+    def intents(self) -> Mapping[str, Entry]:
+        """What the journal's file holds."""
+        return read_intents(self.journal)
+
+    # ---- helpers
+
+    def _ask(self, table: Mapping[str, tuple[Rule, ...]], subject: Any) -> None:
+        for invariant, rules in table.items():
+            self.held[invariant] += 1
+            for rule in rules:
+                for detail in rule(self, subject):
+                    self.accuse(invariant, detail)
+
+    def _order(self, call: Call) -> Order:
+        return next(o for o in reversed(self.orders) if o.call.number == call.number)
+
+    def _bind(self) -> None:
+        """A name means the VMs that bear it when first seen, however they are called later."""
+        if not self._declared:
+            return
+        for want in self.wants.values():
+            if want.name is not None and not self._bound.get(want.name):
+                self._bound[want.name] = frozenset(
+                    vm.id for vm in self.world.cluster.vms.values() if vm.name.lower() == want.name
+                )
+
+    def _show_foreign(self, reply: Reply) -> None:
+        listed = {vm["id"] for vm in reply.data["vms"]}
+        for i, move in enumerate(self.foreign):
+            here = move.target.lower() == reply.node.lower()
+            if move.shown_seconds is None and here and move.vm_id in listed:
+                if reply.made_seconds >= move.at_seconds:
+                    self.foreign[i] = ForeignMove(
+                        vm_id=move.vm_id,
+                        source=move.source,
+                        target=move.target,
+                        at_seconds=move.at_seconds,
+                        live=move.live,
+                        shown_seconds=self.world.now,
+                    )
+
+    def _count_quiet(self) -> None:
+        """Looks that showed every node, with nothing in flight in truth."""
+        shown: list[Shown] = list(self.evidence.current())
+        if self.evidence.is_complete() and not any(s.note.flights for s in shown):
+            self.looks_quiet += 1
+
+    def _truth_before(self, order: Order) -> Before:
+        cluster, args = self.world.cluster, order.call.arguments
+        vm = cluster.vms.get(order.vm_id or "")
+        role = cluster.roles.get(order.vm_id or "")
+        source, target = cluster.node(order.source), cluster.node(order.target)
+        assert source is not None
+        return Before(
+            owner=role.owner.lower() if role else vm.node.lower() if vm else None,
+            state=vm.state if vm else None,
+            group=self.world.group_state(cluster, role) if role else None,
+            is_locked=role is not None and role.locked,
+            is_busy=vm is not None and vm.busy is not None,
+            in_flight=order.vm_id in cluster.migrations,
+            is_clustered=role is not None,
+            has_quorum=self.world.has_quorum(),
+            source_is_in_contact=source.powered and source.cut_off_at is None,
+            # By the cluster's own word: that a node has just died nobody knows yet.
+            target_is_up=target is not None
+            and target.state is NodeState.Up
+            and target.drain is DrainStatus.NotInitiated
+            and not target.flags & _NO_TARGET,
+            names_here=frozenset(
+                v.name.lower()
+                for v in cluster.vms.values()
+                if v.node.lower() == order.source.lower()
+            ),
+            names_of_roles=frozenset(r.name.lower() for r in cluster.roles.values()),
+            running={v.id: v.running_since for v in cluster.vms.values()} if args else {},
+        )
+
+    def _notice_moves(self) -> None:
+        for vm_id, moves in self.world.moves.items():
+            for moved in moves[self._moves.get(vm_id, 0) :]:
+                if moved.cause is Cause.CONTROLLER:
+                    self.moved_by_us.append((vm_id, moved.source, moved.target))
+                    if not moved.live:
+                        self.accuse("I25", f"the guest of {self.name_of(vm_id)} noticed our move")
+                    continue
+                self.foreign.append(
+                    ForeignMove(
+                        vm_id=vm_id,
+                        source=moved.source,
+                        target=moved.target,
+                        at_seconds=moved.at_seconds,
+                        live=moved.live,
+                    )
+                )
+            self._moves[vm_id] = len(moves)

@@ -1,0 +1,75 @@
+"""Invariants and liveness goals by number, each with the functions that hold it, or why none does.
+
+The numbers are those of the project's reliability goals; R1 and R2 are rules of the design that
+have no number there.
+"""
+
+from collections.abc import Mapping
+
+from tests.simulation import command_rules as command
+from tests.simulation import truth_rules as truth
+from tests.simulation.checker import Rule
+
+ON_COMMAND: Mapping[str, tuple[Rule, ...]] = {
+    "I2": (command.one_at_a_time,),
+    "I4": (command.known_verbs,),
+    "I6": (command.by_guid,),
+    "I7": (command.within_limits,),
+    "I9": (command.fresh,),
+    "I10": (command.after_our_last_effect,),
+    "I11": (command.both_agree, command.at_rest),
+    "I13": (command.has_room,),
+    "I15": (command.target_takes,),
+    "I17": (command.spaced,),
+    "I19": (command.not_held,),
+    "I20": (command.durable,),
+    "I23": (command.managed,),
+    "I24": (command.surely_absent,),
+    "I27": (command.wanted_there,),
+    "R1": (command.respected,),
+    "R2": (command.on_shared_volumes,),
+}
+ON_EFFECT: Mapping[str, tuple[Rule, ...]] = {
+    "I3": (truth.conditions_held,),
+    "I12": (truth.with_quorum,),
+    "I21": (truth.once,),
+    "I25": (truth.guests_run_on,),
+}
+ON_STEP: Mapping[str, tuple[Rule, ...]] = {
+    "I1": (truth.one_open,),
+    "I7": (truth.limits_kept,),
+    "I4": (truth.own_verbs,),
+}
+ON_REPORT: Mapping[str, tuple[Rule, ...]] = {
+    "L4": (truth.explained,),
+    "L10": (truth.drift_is_told,),
+}
+AT_END: Mapping[str, tuple[Rule, ...]] = {"I21": (truth.journal_is_true,)}
+
+ELSEWHERE: Mapping[str, str] = {
+    "I16": "preferred owners: we write no owner list; I4 holds that no such cmdlet runs",
+    "I22": "with a directory each document has its own last good version; I23 and I27 judge by it",
+    "I25": "(steps) held by the checker itself as moves take place: none is other than live",
+    "I26": "the last clause of I23: a VM that no spec names gets no command",
+    "I30": "test_a_seed_repeats_itself: the same trace under other hash seeds",
+    "I31": "play.py: tasks at each tick of the driver",
+    "I32": "the first clause of I19: no command in mode Observe",
+    "L1": "play.py: in place after the heal, then silence",
+    "L2": "I21 at the end: no intent is open",
+    "L3": "play.py: moves that took place against those that were needed",
+    "L5": "L1 with F37",
+    "L6": "L1: a hold that does not release keeps a VM from its place",
+    "L7": "L1 with F36",
+    "L9": "play.py: an orderly stop ends in time, and gives no command",
+}
+NOT_YET: Mapping[str, str] = {
+    "I5": "there is no controller epoch yet; needs `claim epoch`",
+    "I8": "we drain no node yet; needs NodeMaintenance",
+    "I14": "there are no rules over sets of VMs yet; needs PlacementRule",
+    "I17 (moves a day)": "movesPerVMPerDay is refused as not supported yet",
+    "I18": "there are no approvals, no canary and no changesPerCommit yet",
+    "I19 (AMB, FAIL, freeze, paused, lease)": "these brakes do not exist yet",
+    "I28": "log-ons are counted below NodeCaller; tests/protocol holds it on the wire",
+    "I29": "no secret passes NodeCaller; tests/protocol and tests/e2e search every output",
+    "L8": "with one node of four silent everything waits by design (more than 10 % unknown)",
+}

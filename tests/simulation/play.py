@@ -1,0 +1,439 @@
+"""Plays one run: safety with faults, then everything mended, then progress, then a day of silence.
+
+All in virtual time and in one thread; a run is a function of its options. What the checker finds
+ends it. The engine, planning, journal, observer and actuator are those of production.
+"""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+
+from controller.model.document import Document
+from controller.model.report import ClusterReport
+from controller.simulator.cmdlet_errors import Refusal
+from controller.simulator.config import load_world
+from controller.simulator.inventory import VirtualMachine
+from controller.simulator.states import DrainStatus, NodeState, VmState
+from controller.simulator.world import World
+from tests.scenarios.play import cluster_document
+from tests.simulation.checker import Checker, Limits, Violation
+from tests.simulation.drawing import Change, Options
+from tests.simulation.faults import PLAYED, End, Fault, called
+from tests.simulation.invariants import AT_END, ON_COMMAND, ON_EFFECT, ON_REPORT, ON_STEP
+from tests.simulation.site import Site
+from tests.simulation.wants import Want
+from tests.simulation.wire import Wire
+from tests.support.in_process import Call
+from tests.support.virtual_time import run_virtual
+
+TICK_SECONDS = 5.0
+CALM_SECONDS = 4 * 3600.0
+"""By then the mended cluster has all its nodes and VMs back, or the heal is wrong."""
+SLACK_SECONDS = 3600.0
+"""For convergence, beside respect, cooldown and the moves themselves."""
+SILENCE_SECONDS = 24 * 3600.0
+SILENT_INTERVAL = "30m"
+TASKS_MAX, TASKS_PER_NODE = 50, 8
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a run."""
+
+    options: Options
+    violations: tuple[Violation, ...]
+    simulated_seconds: float
+    real_seconds: float
+    commands: int
+    moves: int
+    held: dict[str, int]
+    """How often each invariant was asked."""
+    trace: tuple[str, ...]
+    """Commands and true moves in order: what makes two runs the same."""
+
+
+@dataclass(slots=True)
+class Play:
+    """One run while it is played."""
+
+    options: Options
+    folder: Path
+    world: World = field(init=False)
+    wire: Wire = field(init=False)
+    site: Site = field(init=False)
+    checker: Checker = field(init=False)
+    report: ClusterReport | None = None
+    _config: Document = field(init=False)
+    _running: dict[int, End] = field(default_factory=dict)
+    _mended: bool = False
+    _at_first: frozenset[str] = frozenset()
+    _late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    _misplaced: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = load_world(yaml.safe_dump(_world(self.options)))
+        if "real node" in self.options.tags:
+            self.world.node("HV02").model = "PowerEdge R760"
+        self.world.cluster.quarantine_seconds = 900.0
+        self._config = cluster_document(self.options.config)
+        journal = self.folder / "state" / "journal.sqlite"
+        self.checker = Checker(
+            world=self.world,
+            limits=read_limits(self.options),
+            journal=journal,
+            on_command=ON_COMMAND,
+            on_effect=ON_EFFECT,
+            on_step=ON_STEP,
+            on_report=ON_REPORT,
+            at_end=AT_END,
+        )
+        self.wire = Wire(self.world, lambda: asyncio.get_running_loop().time(), self.checker)
+        self.site = Site(wire=self.wire, cluster=self._config, folder=self.folder, sinks=[self])
+        self._watch_every_event()
+        self._at_first = frozenset(
+            vm.id for vm in self.world.cluster.vms.values() if vm.running_since is not None
+        )
+
+    async def show(self, report: ClusterReport) -> None:
+        """Take the controller's report (a StatusSink)."""
+        self.report = report
+        self.checker.report(report)
+
+    # ---- the run
+
+    async def run(self) -> None:
+        """Safety, heal, progress, silence; ends early when something is wrong."""
+        self.declare(Change(at_seconds=0.0, specs=self.options.specs))
+        self._misplaced = len(self._out_of_place())
+        self.start_controller()
+        if not await self._safety():
+            return
+        if self.options.is_acting:
+            if await self._heal() and await self._converges():
+                await self._silence()
+        elif self.wire.commands:
+            self.checker.accuse("I32", f"{len(self.wire.commands)} commands: {self.options.tags}")
+        await self.site.end()
+
+    def start_controller(self) -> None:
+        """Start a controller unless one runs."""
+        if not self.site.is_alive:
+            self.report = None
+            self.checker.process_started()
+            self.site.start()
+
+    def declare(self, change: Change) -> None:
+        """People declare something else."""
+        self.site.declare(change.specs)
+        self.checker.declare(change.specs)
+
+    async def _safety(self) -> bool:
+        """Faults and changes, each at its time."""
+        events: list[tuple[float, Callable[[], None]]] = [
+            (fault.at_seconds, lambda fault=fault: self._strike(fault))
+            for fault in self.options.faults
+        ]
+        events += [(c.at_seconds, lambda c=c: self.declare(c)) for c in self.options.changes]
+        self._late += events
+        return await self._pass(self.options.safety_seconds)
+
+    async def _pass(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass; False when something was found wrong on the way."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while loop.time() < end and not until():
+            due = min([at for at, _ in self._late], default=end)
+            tick = TICK_SECONDS if not self._mended or until() is not None else seconds
+            await asyncio.sleep(max(0.001, min(tick, due - loop.time(), end - loop.time())))
+            self.wire.come_to_now()
+            self._do_due(loop.time())
+            if self._is_wrong():
+                return False
+        return True
+
+    def _do_due(self, now: float) -> None:
+        for event in sorted((e for e in self._late if e[0] <= now), key=lambda e: e[0]):
+            self._late.remove(event)
+            self.wire.changes += 1
+            with suppress(Refusal, KeyError):
+                event[1]()
+            self.wire.changes += 1
+            self.checker.step()
+
+    def _is_wrong(self) -> bool:
+        for error in self.site.errors:
+            self.checker.accuse("no cycle ends in an error", f"{type(error).__name__}: {error}")
+        self.site.errors.clear()
+        if self.site.overdue:
+            self.checker.accuse("L9", "an orderly stop took longer than 10 s")
+        tasks = len(asyncio.all_tasks())
+        if tasks > TASKS_MAX + TASKS_PER_NODE * len(self.world.cluster.nodes):
+            self.checker.accuse("I31", f"{tasks} tasks")
+        return bool(self.checker.violations)
+
+    # ---- faults
+
+    def later(self, seconds: float, deed: Callable[[], None]) -> None:
+        """Do something after a while."""
+        self._late.append((asyncio.get_running_loop().time() + seconds, deed))
+
+    def vm_names(self) -> list[str]:
+        """Every VM by a name that is its alone."""
+        return sorted(vm.name for vm in self.world.cluster.vms.values())
+
+    def wake_vm(self, vm: str) -> None:
+        """Somebody brings a VM back to where it was."""
+        match self.world.vm(vm).state:
+            case VmState.Paused:
+                self.world.resume_vm(vm)
+            case VmState.Off | VmState.Saved:
+                self.world.start_vm(vm)
+
+    def _strike(self, fault: Fault) -> None:
+        if not fault.before_command:
+            self._begin(fault)
+            return
+
+        def at_command(call: Call) -> None:
+            names = {vm.id: vm.name for vm in self.world.cluster.vms.values()}
+            with suppress(Refusal, KeyError):
+                self._begin(called(call, fault, names.get))
+
+        self.wire.before.append(at_command)
+
+    def _begin(self, fault: Fault) -> None:
+        end = PLAYED[fault.kind](self, fault)
+        self.wire.changes += 1
+        if end is not None:
+            self._running[fault.salt] = end
+            self.later(fault.seconds, lambda: self._end(fault.salt))
+
+    def _end(self, salt: int) -> None:
+        end = self._running.pop(salt, None)
+        if end is not None:
+            with suppress(Refusal, KeyError, ValueError):
+                end()
+            self.wire.changes += 1
+
+    # ---- after the faults
+
+    async def _heal(self) -> bool:
+        """Mend everything and wait until the cluster is whole and nothing old is on the wire."""
+        for salt in tuple(self._running):
+            self._end(salt)
+        self.wire.before.clear()
+        self.wire.traps.clear()
+        self._mended = True
+        if not await self._pass(CALM_SECONDS, until=self._is_calm):
+            return False
+        if not self._is_calm():
+            self.checker.accuse("heal", "the simulated cluster did not come to rest")
+            return False
+        self.start_controller()
+        return True
+
+    def _is_calm(self) -> bool:
+        cluster = self.world.cluster
+        for node in cluster.nodes.values():
+            with suppress(Refusal):
+                self._mend_node(node.name)
+        for vm in tuple(cluster.vms.values()):
+            if vm.id in self._at_first and vm.running_since is None:
+                with suppress(Refusal):
+                    self.wake_vm(vm.id)
+        ups = all(node.state is NodeState.Up for node in cluster.nodes.values())
+        runs = all(
+            vm.state is VmState.Running for vm in cluster.vms.values() if vm.id in self._at_first
+        )
+        settled = not any(role.failing_over for role in cluster.roles.values())
+        return ups and runs and settled and not self.wire.late and not self._late
+
+    def _mend_node(self, name: str) -> None:
+        node = self.world.node(name)
+        if not node.powered:
+            self.world.boot_node(name)
+        elif node.cut_off_at is not None:
+            self.world.heal(name)
+        elif node.state is NodeState.Paused or node.drain is not DrainStatus.NotInitiated:
+            self.world.resume_node(name)
+
+    async def _converges(self) -> bool:
+        """L1: everything gets to its place in time, by the truth and in the controller's eyes."""
+        limits = self.checker.limits
+        patience = limits.respect_seconds + limits.cooldown_seconds + SLACK_SECONDS
+        patience += 20 * limits.interval_seconds
+        if not await self._pass(patience, until=self._is_done):
+            return False
+        if not self._is_done():
+            report = self.report
+            told = [v.sentence for v in report.vms if v.verdict != "Settled"] if report else []
+            missing = ", ".join(self._out_of_place()) or "nothing"
+            holds = [f"{h.vm} {h.reason}" for h in report.plan.holds] if report else []
+            self.checker.accuse("L1", f"out of place: {missing}; told: {told}; holds: {holds}")
+            return False
+        return True
+
+    def _is_done(self) -> bool:
+        at_rest = not self.world.cluster.migrations and not any(
+            order.is_open for order in self.checker.orders
+        )
+        told = self.report is not None and self.report.converged
+        return told and at_rest and not self._out_of_place()
+
+    def _out_of_place(self) -> list[str]:
+        """Declared VMs that could be where they belong and are not, by the truth."""
+        found = []
+        for want in self.checker.wants.values():
+            ids = self.checker.meant(want)
+            vm = next((self.world.cluster.vms.get(i) for i in sorted(ids)), None)
+            if want.suspended:
+                continue
+            if vm is None:
+                found.extend([want.spec] if want.creates else ())
+                continue
+            clustered = vm.id in self.world.cluster.roles
+            shared = vm.path.lower().startswith("c:\\clusterstorage\\")
+            if want.registers and not clustered and shared:
+                found.append(want.spec)
+            runs = vm.state is VmState.Running and clustered
+            if runs and want.movable and self._could_be_better(want, vm):
+                found.append(f"{want.spec} on {vm.node}")
+        return found
+
+    def _could_be_better(self, want: Want, vm: VirtualMachine) -> bool:
+        """Whether it must not stay, or an earlier choice has room for it."""
+        if want.is_content_on(vm.node):
+            return False
+        earlier = want.preferred[: want.rank(vm.node)]
+        return want.breaks_a_rule_on(vm.node) or any(self._has_room(n, vm) for n in earlier)
+
+    def _has_room(self, node: str, vm: VirtualMachine) -> bool:
+        reserve = self.checker.limits.reserve(self.world.node(node).memory_bytes)
+        return self.world.memory_free_bytes(node) - reserve >= vm.memory_held_bytes
+
+    async def _silence(self) -> None:
+        """What has converged stays so for a day, also for a controller that starts anew."""
+        before = len(self.wire.commands)
+        if not await self._pass(600.0):
+            return
+        self.site.kill_if_alive()
+        slow = cluster_document({**self.options.config, "interval": SILENT_INTERVAL})
+        self.checker.limits = replace(self.checker.limits, interval_seconds=1800.0)
+        self.site.patience_seconds = 600.0
+        self.checker.process_started()
+        self.site.start(slow)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + SILENCE_SECONDS
+        while loop.time() < end and not self._is_wrong():
+            await asyncio.sleep(1800.0)
+            self.wire.come_to_now()
+        if len(self.wire.commands) > before:
+            late = self.wire.commands[before:]
+            self.checker.accuse("L1", f"{len(late)} commands after convergence: {late[0]}")
+        if self._out_of_place():
+            self.checker.accuse("L1", f"it did not stay: {self._out_of_place()}")
+        self._judge_moves()
+        self.checker.finish()
+
+    def _judge_moves(self) -> None:
+        """L3: without faults and changes, each misplaced VM moves once, but for hops."""
+        if self.options.faults or self.options.changes:
+            return
+        hops = sum(order.hop and order.landed for order in self.checker.orders)
+        moves = len(self.checker.moved_by_us)
+        if moves > self._misplaced + hops:
+            self.checker.accuse("L3", f"{moves} moves, {self._misplaced} needed, {hops} hops")
+
+    # ---- helpers
+
+    def _watch_every_event(self) -> None:
+        """Have the checker look after each event of the world, at the time of the event."""
+        advance = self.world.advance_to
+
+        def step_by_step(seconds: float) -> None:
+            while (at := self.world.next_event_at()) is not None and at <= seconds:
+                advance(at)
+                self.wire.changes += 1
+                self.checker.step()
+            advance(seconds)
+
+        self.world.advance_to = step_by_step  # type: ignore[method-assign]
+
+
+def play(options: Options) -> Result:
+    """Play one run in a fresh directory, as fast as it goes."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="ownernode-simulation-", dir=_fast_disk()) as folder:
+        run = Play(options, Path(folder))
+        with _quiet():
+            seconds = run_virtual(_timed(run))
+    trace = [f"{c.operation} {c.node} {sorted(c.arguments.items())}" for c in run.wire.commands]
+    trace += [str(move) for move in run.checker.moved_by_us]
+    return Result(
+        options=options,
+        violations=tuple(run.checker.violations),
+        simulated_seconds=seconds,
+        real_seconds=time.perf_counter() - began,
+        commands=len(run.wire.commands),
+        moves=len(run.checker.moved_by_us),
+        held=dict(run.checker.held),
+        trace=tuple(trace),
+    )
+
+
+async def _timed(run: Play) -> float:
+    await run.run()
+    return asyncio.get_running_loop().time()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A broken journal is told loudly; here it is broken on purpose."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _fast_disk() -> str | None:
+    """Where an fsync costs nothing, if there is such a place: what it keeps is read in-process."""
+    shared = Path("/dev/shm")
+    return str(shared) if shared.is_dir() else None
+
+
+def _world(options: Options) -> dict[str, object]:
+    return dict(options.world)
+
+
+def read_limits(options: Options) -> Limits:
+    """The policy as it was declared."""
+    config = options.config
+    reserve = config.get("capacity", {}).get("memoryReserve")
+    gib = 1024**3
+    node_bytes = int(str(options.world["nodes"][0]["memory"]).removesuffix("Gi")) * gib
+    sizes = {None: None, "10%": node_bytes // 10, "2Gi": 2 * gib}
+    return Limits(
+        mode=config["mode"],
+        balancer=config["balancer"],
+        per_node=config["migration"]["perNode"],
+        per_cluster=config["migration"]["perCluster"],
+        age_seconds=60.0,
+        settle_seconds=_seconds(config["timing"]["settle"]),
+        cooldown_seconds=_seconds(config["brakes"]["cooldown"]),
+        respect_seconds=_seconds(config["foreignMoves"]["respect"]),
+        interval_seconds=_seconds(config["interval"]),
+        reserve_bytes=sizes[reserve],
+    )
+
+
+def _seconds(text: str) -> float:
+    return float(text.removesuffix("s"))

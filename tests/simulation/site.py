@@ -1,0 +1,244 @@
+"""The controller as a process of a simulation: the production engine, with all that befalls it.
+
+Like `tests.support.process.Site`, whose ports it uses, but on the simulation's own wire, with a
+clock that can be set wrong, a process that can be frozen, and specs that can be spoiled.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.adapters.local.journal import SqliteJournal
+from controller.adapters.specs.directory import DirectorySource
+from controller.adapters.winrm.actuator import ClusterActuator
+from controller.adapters.winrm.observer import ClusterObserver
+from controller.engine.aside import Aside
+from controller.engine.desired import Declarations
+from controller.engine.executor import Executor
+from controller.engine.manager import SPECS_EVERY_SECONDS, Manager
+from controller.engine.memory import Memory
+from controller.engine.reporter import Reporter
+from controller.model.document import Document
+from controller.ports import StatusSink
+from tests.simulation.wire import Wire
+from tests.support.process import (
+    Disk,
+    Lifeline,
+    MortalActuator,
+    MortalClock,
+    MortalJournal,
+    MortalObserver,
+    MortalSource,
+    Watched,
+    is_death,
+)
+from tests.support.virtual_time import VirtualLoop
+
+STOP_SECONDS = 10.0
+"""Within these an orderly stop must be over."""
+SPOILT: tuple[bytes, ...] = (
+    b"",
+    b"---\n",
+    b"null\n",
+    b"\x00\xff\xfe garbage",
+    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: x",
+    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: NAME}\n"
+    b"spec: {cluster: demo, vm: {name: VM}, owners: {prefered: [HV01]}}\n",
+    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: NAME}\n"
+    b"spec: {cluster: demo, vm: {name: VM}, owners: {preferred: [HV01], preferred: [HV02]}}\n",
+)
+"""What a file holds after a bad commit; none of it is a valid placement."""
+
+
+class WrongClock(MortalClock):
+    """The engine's clock; it may have been set wrong."""
+
+    def __init__(self, line: Lifeline, site: "Site") -> None:
+        super().__init__(line)
+        self._site = site
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._site.clock_offset_seconds)
+
+
+class PatientClock(MortalClock):
+    """The clock of whoever watches the specs; in the long silence it looks more rarely."""
+
+    def __init__(self, line: Lifeline, site: "Site") -> None:
+        super().__init__(line)
+        self._site = site
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds == SPECS_EVERY_SECONDS
+        await super().sleep(max(seconds, self._site.patience_seconds))
+
+
+class Site:
+    """One cluster's controller: its specs, its state directory, its comings and goings."""
+
+    def __init__(
+        self,
+        *,
+        wire: Wire,
+        cluster: Document,
+        folder: Path,
+        sinks: Sequence[StatusSink],
+    ) -> None:
+        self.cluster = cluster
+        self.disk = Disk()
+        self.journal = folder / "state" / "journal.sqlite"
+        self.clock_offset_seconds = 0.0
+        self.patience_seconds = SPECS_EVERY_SECONDS
+        self._wire = wire
+        self._specs = folder / "specs"
+        self._sinks = tuple(sinks)
+        self._line: Lifeline | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._freeze_seconds = 0.0
+        self._specs_version = 0
+        self._declared: Mapping[str, Mapping[str, Any]] = {}
+        self.errors: list[Exception] = []
+        """What ended a cycle as no cycle should end."""
+        for made in (self._specs, self.journal.parent):
+            made.mkdir(parents=True, exist_ok=True)
+
+    # ---- specs
+
+    def declare(self, placements: Mapping[str, Mapping[str, Any]]) -> None:
+        """Let the directory hold these placements and no others: one file each, by name."""
+        self._declared = placements
+        for old in self._specs.iterdir():
+            if old.stem not in placements:
+                old.unlink()
+                self._specs_version += 1
+        for name, spec in placements.items():
+            document = {
+                "apiVersion": "ownernode.io/v1alpha1",
+                "kind": "VirtualMachinePlacement",
+                "metadata": {"name": name},
+                "spec": {"cluster": self.cluster.name, **spec},
+            }
+            self._write(name, yaml.safe_dump(document, sort_keys=False).encode())
+
+    def spoil(self, chance: random.Random) -> Callable[[], None]:
+        """A bad commit ruins some files; gives what mends them."""
+        files = sorted(self._specs.iterdir())
+        hit = chance.sample(files, k=chance.randint(1, len(files)))
+        for path in hit:
+            text = chance.choice(SPOILT).replace(b"NAME", path.stem.encode())
+            self._write(path.stem, text)
+
+        return lambda: self.declare(self._declared)
+
+    def _write(self, name: str, text: bytes) -> None:
+        path = self._specs / f"{name}.yaml"
+        if path.exists() and path.read_bytes() == text:
+            return
+        path.write_bytes(text)
+        self._specs_version += 1
+        # Files that look old enough are not read again and again (see SETTLING_SECONDS).
+        os.utime(path, (path.stat().st_atime - 10, path.stat().st_mtime - 10))
+
+    # ---- life and death
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a controller is running."""
+        return self._line is not None and self._line.alive and not self._tasks[-1].done()
+
+    def start(self, cluster: Document | None = None) -> None:
+        """Start a controller, which knows what the journal and the directory tell it."""
+        assert not self.is_alive, "there is one already"
+        self.cluster = cluster or self.cluster
+        self._line = Lifeline(self._at)
+        self._tasks.append(asyncio.create_task(self._live(self._line), name="controller"))
+
+    def kill_if_alive(self) -> None:
+        """`kill -9`, now: from here on it does nothing any more."""
+        if self._line is not None and self._line.alive:
+            self._line.alive = False
+            self._tasks[-1].cancel()
+
+    def stop(self) -> None:
+        """An orderly stop, as by SIGTERM. `overdue` tells whether it took too long."""
+        if not self.is_alive:
+            return
+        task, line = self._tasks[-1], self._line
+        task.cancel()
+
+        def check() -> None:
+            self.overdue = self.overdue or not task.done()
+            assert line is not None
+            line.alive = False
+
+        asyncio.get_running_loop().call_later(STOP_SECONDS, check)
+
+    overdue: bool = False
+    """Whether an orderly stop took longer than it may."""
+
+    def freeze(self, seconds: float) -> None:
+        """SIGSTOP: at its next port call the process stands still that long."""
+        self._freeze_seconds = seconds
+
+    def lose_journal(self) -> None:
+        """The disk with the state directory is gone, and an empty one is in its place."""
+        shutil.rmtree(self.journal.parent)
+        self.journal.parent.mkdir()
+
+    async def end(self) -> None:
+        """Kill what runs; programming errors come out here."""
+        self.kill_if_alive()
+        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(result, BaseException) and not is_death(result):
+                raise result
+
+    def _at(self, moment: str) -> bool:
+        """A frozen process notices nothing: time has passed when its call goes on."""
+        # Between the last check and the wire no process could notice, so it is not frozen there.
+        if self._freeze_seconds and not moment.startswith("actuator"):
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            seconds, self._freeze_seconds = self._freeze_seconds, 0.0
+            loop.leap(seconds)
+        return False
+
+    async def _live(self, line: Lifeline) -> None:
+        clock = WrongClock(line, self)
+        aside = Aside()
+        journal = MortalJournal(line, SqliteJournal(self.journal), self.disk)
+        memory = Memory(journal, aside)
+        source = DirectorySource(self._specs, self.journal.parent / "specs")
+        desired = Declarations(
+            clusters=[self.cluster],
+            sources=[MortalSource(line, source, lambda: self._specs_version)],
+            aside=aside,
+        )
+        seeds = tuple(self.cluster.model.spec.connection.nodes)
+        observer = ClusterObserver(
+            cluster=self.cluster.name, seeds=seeds, caller=self._wire, clock=clock
+        )
+        actuator = MortalActuator(line, ClusterActuator(self._wire), lambda action, intent: None)
+        reconciler = Watched(
+            errors=self.errors,
+            cluster=self.cluster.name,
+            desired=desired,
+            observer=MortalObserver(line, observer),
+            executor=Executor(actuator=actuator, memory=memory, clock=clock),
+            memory=memory,
+            reporter=Reporter(self._sinks),
+            clock=clock,
+            aside=aside,
+        )
+        watch = PatientClock(line, self)
+        try:
+            await Manager(desired=desired, reconcilers=[reconciler], clock=watch).run()
+        finally:
+            journal.close()
+            aside.close()

@@ -1,0 +1,179 @@
+"""What must be true in the world: when a command takes effect, at each event, and in the end."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from controller.model.names import same_name
+from controller.model.plan import Verdict
+from controller.model.report import ClusterReport
+from controller.simulator.states import Cause, GroupState, VmState
+from tests.simulation.orders import Leg, Order
+
+if TYPE_CHECKING:
+    from tests.simulation.checker import Checker
+
+Found = Iterator[str]
+
+CHANGING = frozenset(
+    {
+        "Move-ClusterVirtualMachineRole",
+        "Add-ClusterVirtualMachineRole",
+        "Start-ClusterGroup",
+        "New-VM",
+        "Set-VM",
+        "Set-VMMemory",
+        "Set-VMProcessor",
+        "New-VHD",
+        "Add-VMHardDiskDrive",
+        "Add-VMDvdDrive",
+        "Set-VMDvdDrive",
+        "Set-VMNetworkAdapterVlan",
+        "Set-VMFirmware",
+    }
+)
+"""The only cmdlets with which the controller may change anything."""
+REPORT_LOOKS = 2
+
+
+# ---- when a command takes effect
+
+
+def conditions_held(c: "Checker", order: Order) -> Found:
+    """I3: at the instant of the effect, everything that it was planned from was still so."""
+    before, what = c.before(order), _what(c, order)
+    clustered = order.kind in ("moveRole", "startRole")
+    faults = (
+        (clustered and not same_name(before.owner, order.source), f"owner {before.owner}"),
+        (order.kind == "moveRole" and before.state is not VmState.Running, f"{before.state}"),
+        (order.kind == "startRole" and before.state is not VmState.Off, f"{before.state}"),
+        (order.kind == "moveRole" and before.group is not GroupState.Online, f"{before.group}"),
+        (clustered and before.is_locked, "locked"),
+        (order.kind != "createVm" and before.is_busy, "busy"),
+        (order.kind != "createVm" and before.in_flight, "in flight"),
+        (order.kind == "registerVm" and before.is_clustered, "clustered already"),
+        (order.kind == "moveRole" and not before.target_is_up, f"{order.target} takes nothing"),
+        (order.kind == "createVm" and order.name in before.names_here, "the name is taken"),
+        (order.kind == "createVm" and order.name in before.names_of_roles, "the role exists"),
+    )
+    yield from (f"{what} took effect: {why}" for bad, why in faults if bad)
+
+
+def with_quorum(c: "Checker", order: Order) -> Found:
+    """I12: nothing takes effect in a minority."""
+    before = c.before(order)
+    if not before.has_quorum or not before.source_is_in_contact:
+        yield f"{_what(c, order)} took effect without quorum"
+
+
+def once(c: "Checker", order: Order) -> Found:
+    """I21: one intent has one effect."""
+    if order.accepted > 1:
+        yield f"{_what(c, order)} took effect {order.accepted} times"
+    intent = order.call.arguments["intent"]
+    same = [o for o in c.orders if o.call.arguments["intent"] == intent and o.accepted]
+    if len(same) > 1:
+        yield f"{_what(c, order)}: {len(same)} commands of one intent took effect"
+
+
+def guests_run_on(c: "Checker", order: Order) -> Found:
+    """I25: no guest stops or starts anew by what we do."""
+    for vm_id, since in c.before(order).running.items():
+        vm = c.world.cluster.vms.get(vm_id)
+        if since is not None and (vm is None or vm.running_since != since):
+            yield f"{_what(c, order)} stopped {c.name_of(vm_id)}"
+
+
+# ---- at each event of the world
+
+
+def one_open(c: "Checker", _: object) -> Found:
+    """I1: at most one change of ours is under way on a VM."""
+    open_ = Counter(o.vm_id or o.name for o in c.orders if o.leg is Leg.UNDER_WAY)
+    yield from (f"{n} changes of {c.name_of(vm)} at once" for vm, n in open_.items() if n > 1)
+
+
+def limits_kept(c: "Checker", _: object) -> Found:
+    """I7: moves of ours at once, but for those that came later than anybody waits for them."""
+    late = {
+        o.vm_id
+        for o in c.orders
+        if (o.arrived_seconds or 0.0) - o.at_seconds >= c.limits.settle_seconds
+    }
+    flights = [
+        flight
+        for vm_id, flight in c.world.cluster.migrations.items()
+        if flight.cause is Cause.CONTROLLER and vm_id not in late
+    ]
+    if len(flights) > c.limits.per_cluster:
+        yield f"{len(flights)} moves of ours in the cluster"
+    ends = Counter(node.lower() for flight in flights for node in (flight.source, flight.target))
+    for node, there in ends.items():
+        if there > c.limits.per_node:
+            yield f"{there} moves of ours at {node}"
+
+
+def own_verbs(c: "Checker", _: object) -> Found:
+    """I4, I15, I16: the cmdlets that ran are ours; none of them touches an owner list."""
+    for command in c.world.commands[c.commands_seen :]:
+        if command.cmdlet not in CHANGING:
+            yield f"{command.cmdlet} ran on {command.node}"
+    c.commands_seen = len(c.world.commands)
+
+
+# ---- at each report
+
+
+def explained(c: "Checker", report: ClusterReport) -> Found:
+    """L4: every declared VM has one verdict; one that is not in place has a reason or an action."""
+    verdicts = Counter(vm.key for vm in report.vms)
+    yield from (f"{key} has {n} verdicts" for key, n in verdicts.items() if n > 1)
+    acting = {action.key for action in report.plan.actions}
+    at_ease = (Verdict.SETTLED, Verdict.MOVING, Verdict.CREATING, Verdict.REGISTERING)
+    for vm in report.vms:
+        if vm.verdict in (*at_ease, Verdict.STARTING) or vm.key in acting or vm.hold is not None:
+            continue
+        impossible = any(vm.vm in wish.vms for wish in report.plan.impossible)
+        if not impossible:
+            yield f"{vm.vm} is {vm.verdict} without a reason"
+
+
+def drift_is_told(c: "Checker", report: ClusterReport) -> Found:
+    """L10: what others moved is told as soon as every node has answered since."""
+    shown = list(c.evidence.current())
+    if len(shown) < len(c.world.cluster.nodes) or any(s.stale for s in shown):
+        return
+    began = min(s.made_seconds for s in shown)
+    told = {vm.vm_id: vm for vm in report.vms}
+    restless = {vm_id for s in shown for vm_id in s.note.flights}
+    for move in c.foreign:
+        vm, row = c.world.cluster.vms.get(move.vm_id), told.get(move.vm_id)
+        newest = [m for m in c.foreign if m.vm_id == move.vm_id][-1] is move
+        if vm is None or row is None or not newest or move.at_seconds >= began:
+            continue
+        rests = move.vm_id not in restless and move.vm_id not in c.world.cluster.migrations
+        if rests and vm.unlisted_until is None and not same_name(row.owner, vm.node):
+            yield f"{vm.name} is on {vm.node} since {move.at_seconds}, and told to be on {row.owner}"
+
+
+# ---- in the end
+
+
+def journal_is_true(c: "Checker", _: object) -> Found:
+    """I21 and L2: no intent is open, and each effect has the intent that ordered it."""
+    entries = c.intents()
+    for entry in entries.values():
+        if entry.state == "Open":
+            yield f"the intent {entry.kind} {c.name_of(entry.vm_id)} -> {entry.target} is open"
+    if c.journal_life:
+        return
+    ordered = Counter((e.vm_id, e.target.lower()) for e in entries.values() if e.kind == "Move")
+    effects = Counter((vm_id, target.lower()) for vm_id, _, target in c.moved_by_us)
+    for (vm_id, target), times in effects.items():
+        if times > ordered[vm_id, target]:
+            yield f"{c.name_of(vm_id)} was moved to {target} {times} times by us: more than ordered"
+
+
+def _what(c: "Checker", order: Order) -> str:
+    vm = order.call.arguments.get("name") or c.name_of(order.vm_id)
+    return f"{order.kind} {vm} {order.source} -> {order.target}"
