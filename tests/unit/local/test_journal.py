@@ -2,6 +2,8 @@
 
 import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -129,6 +131,18 @@ def test_an_empty_journal_is_not_trusted_until_we_acted_by_it(path: Path) -> Non
     assert SqliteJournal(path).load("demo").trusted
 
 
+def test_what_is_on_the_disk_depends_on_no_other_module(path: Path) -> None:
+    """Incident: JSON documents give these classes aliases, and broke the journal when first."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    killed(journal)
+    reader = subprocess.run(
+        [sys.executable, "-c", _READ_AFTER_DOCUMENTS, str(path)], capture_output=True, text=True
+    )
+    assert reader.stdout.strip() == intent().id, reader.stderr
+
+
 def test_clusters_do_not_share_histories(path: Path) -> None:
     """One file serves all clusters; what is known of one says nothing of another."""
     journal = SqliteJournal(path)
@@ -249,3 +263,12 @@ def disk_full_after(size_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+_READ_AFTER_DOCUMENTS = """
+import sys
+from pathlib import Path
+import controller.model.json_documents
+from controller.adapters.local.journal import SqliteJournal
+print(SqliteJournal(Path(sys.argv[1])).load("demo").intents[0].id)
+"""
