@@ -1,5 +1,6 @@
 """The simulator's own answers are those of the scripts: same refusals, same effects, same words."""
 
+import random
 import re
 import uuid
 from collections.abc import Callable
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from both_ways import both_ways
+from both_ways import Outcome, both_ways
 from engine_node import EngineNode
+from random_worlds import draw_call, draw_cluster, draw_disturbances
 from stories import CLUSTER, CSV, GIB, STORIES, Story, template_of
 
 from controller.simulator.world import World
@@ -132,7 +134,7 @@ DOUBTS = {
 
 
 @pytest.mark.parametrize("doubt", DOUBTS)
-@pytest.mark.parametrize("operation", ["observe", "moveRole", "registerVm"])
+@pytest.mark.parametrize("operation", ["observe", "moveRole"])
 def test_a_doubtful_behaviour_changes_both_alike(
     agent: EngineNode, operation: str, doubt: str
 ) -> None:
@@ -142,6 +144,16 @@ def test_a_doubtful_behaviour_changes_both_alike(
     if operation != "observe":
         call = Story(operation=operation, untrue="").arguments(new_intent())
     ours, theirs = both_ways(agent, text, operation, call)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("doubt", ["unknown VM id is empty", "role cmdlets refused"])
+def test_a_doubtful_behaviour_meets_a_registration_alike(agent: EngineNode, doubt: str) -> None:
+    """A job that the cluster refuses fails with the same error."""
+    text = f"{CLUSTER}\ndoubts: {{{DOUBTS[doubt]}}}\n"
+    call = Story(operation="registerVm", untrue="").arguments(new_intent())
+    ours, theirs = both_ways(agent, text, "registerVm", call)
+    assert ours.job["state"] == ("Failed" if doubt == "role cmdlets refused" else "Succeeded")
     assert ours == theirs
 
 
@@ -180,6 +192,30 @@ def test_an_observation_is_the_same(
     )
     assert ours.ok == (disturbance != "no quorum")
     assert ours == theirs
+
+
+def _equal_by_chance(agent: EngineNode, seed: int) -> Outcome:
+    chance = random.Random(seed)
+    text = draw_cluster(chance)
+    operation, arguments = draw_call(chance)
+    ours, theirs = both_ways(agent, text, operation, arguments, draw_disturbances(seed))
+    assert ours == theirs, f"seed {seed}: {operation} in {text}"
+    return ours
+
+
+def test_random_calls_in_random_worlds_are_the_same(agent: EngineNode) -> None:
+    """What nobody thought of: the share of the seeds that fits into a test run."""
+    outcomes = [_equal_by_chance(agent, seed) for seed in range(60)]
+    assert len({outcome.refused for outcome in outcomes}) > 10
+    assert any(outcome.commands for outcome in outcomes)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("hundred", range(20))
+def test_many_random_calls_are_the_same(agent: EngineNode, hundred: int) -> None:
+    """The full count."""
+    for seed in range(1000 + 100 * hundred, 1100 + 100 * hundred):
+        _equal_by_chance(agent, seed)
 
 
 @pytest.mark.parametrize(

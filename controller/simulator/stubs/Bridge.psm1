@@ -26,7 +26,8 @@ foreach ($enum in $types.GetProperty('enums').EnumerateObject()) {
 foreach ($class in $types.GetProperty('classes').EnumerateObject()) {
     $properties = [Collections.Generic.Dictionary[string, string]]::new()
     foreach ($property in $class.Value.EnumerateObject()) {
-        $properties[$property.Name] = $property.Value.GetString()
+        $declared = $property.Value.GetString()
+        $properties[$property.Name] = [regex]::Match($declared, 'Guid|U?Int(32|64)').Value
     }
     $classes[$class.Name] = $properties
 }
@@ -119,14 +120,14 @@ function ConvertFrom-Wire([Text.Json.JsonElement]$Element, [string]$Type) {
 
 # Numbers and GUIDs in the width that the class declares; other declarations say nothing here.
 function ConvertTo-Declared($Value, [string]$Type) {
-    switch -Regex ($Type) {
+    switch ($Type) {
+        '' { return $Value }
         'Guid' { return [guid]$Value }
         'UInt64' { return [uint64]$Value }
         'UInt32' { return [uint32]$Value }
         'Int64' { return [long]$Value }
         'Int32' { return [int]$Value }
     }
-    return $Value
 }
 
 function ConvertFrom-WireObject([Text.Json.JsonElement]$Element) {

@@ -86,7 +86,7 @@ function Get-Reply([string]$Id, [string]$Payload) {
             $arguments[$property.Name] = $property.Value
         }
     } catch { return New-Reply $Id $null $null (New-BadCall 'The call cannot be read.') }
-    if ($operation -cnotin $Operations.Keys) {
+    if (-not @($Operations.Keys | Where-Object { $_.Equals($operation) }).Count) {
         return New-Reply $Id $operation $null (New-BadCall 'There is no such operation.')
     }
     $function = $Operations[$operation]
@@ -96,7 +96,7 @@ function Get-Reply([string]$Id, [string]$Payload) {
         $entry = ConvertTo-ErrorEntry $_
         # Arguments that the operation's own parameters refuse: nothing of it was executed.
         $refusedByBinder = $_.Exception -is [Management.Automation.ParameterBindingException]
-        if ($refusedByBinder -and $entry['kind'].EndsWith(',' + $function)) {
+        if ($refusedByBinder -and $entry['kind'].Split(',')[-1].Equals($function)) {
             $entry = New-BadCall $entry['message']
         }
         return New-Reply $Id $operation $null $entry
