@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +144,7 @@ def over_winrm(
     **options: Any,
 ) -> None:
     """Play the story over real WinRM on loopback; `options` as of `served`."""
-    with port_5985() if not https else tempfile.TemporaryFile():
+    with nullcontext() if https else port_5985():
         asyncio.run(_play(story, authentication=authentication, https=https, **options))
 
 
@@ -165,6 +165,7 @@ async def served(
     node_seconds: float = 10.0,
     ca_file: Path | None = None,
     seeds: tuple[str, ...] = SEEDS,
+    engine: Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Cluster]:
     """The cluster behind its nodes' WinRM services; `password` is what the controller believes."""
@@ -174,6 +175,7 @@ async def served(
         password=PASSWORD,
         speed=speed,
         port=0 if https else WINRM_HTTP_PORT,
+        engine=engine,
         settings=WinRMSettings(https=https, **(settings or {})),
     )
     site.executed = []
