@@ -188,8 +188,8 @@ def _foreign_move(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
         want,
         HoldReason.FOREIGN_MOVE,
         until=until,
-        source=move.source,
-        target=move.target,
+        moved_from=move.source,
+        moved_to=move.target,
         seen_at=move.seen_at.isoformat(),
     )
 

@@ -130,6 +130,9 @@ def _too_many_for(view: View, case: Case, others: Iterable[Case], fit: list[str]
         rest = [c for c in members if c is not member]
         if sum(_memory(c) for c in rest) > capacity:
             members = rest
+    if len(members) == 1:
+        # No rule of another stands against it, only VMs of no spec: they may leave.
+        return None
     titles = tuple(sorted(c.want.title for c in members))
     nodes = ", ".join(view.title(n) for n in sorted(names))
     lacking = sum(_memory(c) for c in members) - capacity

@@ -39,8 +39,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NOT_RUNNING: "it is {state}, and only running VMs are moved",
     HoldReason.LOCKED: "its role {role} is locked, probably by a backup",
     HoldReason.BUSY: "it is busy: {status}{state}",
-    HoldReason.FOREIGN_MOVE: "somebody else moved it from {source} to {target}; it is left there"
-    " until {until}",
+    HoldReason.FOREIGN_MOVE: "somebody else moved it from {moved_from} to {moved_to}; it is left"
+    " there until {until}",
     HoldReason.COOLDOWN: "it was moved from {moved_from} not long ago; it rests until {until}",
     HoldReason.MIGRATION_NEVER: "its spec says that it is never migrated",
     HoldReason.SUSPENDED: "its spec is suspended",
@@ -67,17 +67,17 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.RULES_CONFLICT: "its rules contradict one another or those of others: {found}{vms}",
 }
 
-_REASONS: Final[dict[ActionReason, str]] = {
+WHY: Final[dict[ActionReason, str]] = {
     ActionReason.NOT_ON_PREFERRED: "{source} is not among its preferred owners",
-    ActionReason.EARLIER_PREFERRED_FREE: "an earlier preferred owner can take it",
+    ActionReason.EARLIER_PREFERRED_FREE: "{target} is an earlier preferred owner and can take it",
     ActionReason.OUTSIDE_POSSIBLE: "{source} is outside its possible owners",
     ActionReason.MAKES_ROOM: "{because_of} needs its room on {source}",
-    ActionReason.HOP: "a stop on the way, so that {because_of} can swap with it",
+    ActionReason.HOP: "a stop on the way, so that {because_of} can move first",
     ActionReason.HOP_RETURN: "it goes on from its stop",
     ActionReason.NOT_HIGHLY_AVAILABLE: "it is not highly available",
     ActionReason.ABSENT: "it does not exist",
-    ActionReason.CREATED_BY_US: "we created it",
-    ActionReason.REGISTERED_BY_US: "we registered it",
+    ActionReason.CREATED_BY_US: "we created it and never started it",
+    ActionReason.REGISTERED_BY_US: "we registered it and its role is offline",
 }
 
 
@@ -87,6 +87,13 @@ def hold_sentence(hold: Hold) -> str:
     words["target"] = words["target"] or hold.target or "no node"
     words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
     return HOLDS[hold.reason].format_map(words)
+
+
+def why(action: Action) -> str:
+    """Why the action is due."""
+    return WHY[action.reason].format(
+        source=action.source, target=action.target, because_of=action.because_of
+    )
 
 
 def action_sentence(action: Action) -> str:
@@ -102,8 +109,7 @@ def action_sentence(action: Action) -> str:
             what = f"start {action.vm} on {action.target}"
         case _:
             assert_never(action.kind)
-    because = _REASONS[action.reason].format(source=action.source, because_of=action.because_of)
-    return f"{what}: {because}"
+    return f"{what}: {why(action)}"
 
 
 def outcome_sentence(outcome: Outcome) -> str:
@@ -133,12 +139,15 @@ def vm_sentence(
     standing: Standing,
     want: VMDesired | None,
     *,
-    going_to: str | None,
+    way: tuple[str | None, str | None],
     hold: Hold | None,
     action: Action | None,
 ) -> str:
-    """Where the VM stands. `action` is what the plan does with it first, if anything."""
-    where = _where(standing, want, going_to or "another node")
+    """Where the VM stands. `action` is what the plan does with it first, if anything.
+
+    `way` is where it comes from and goes to while it moves: the owner changes before the move ends.
+    """
+    where = _where(standing, want, way)
     if hold is not None:
         return f"{where}; {hold_sentence(hold)}."
     if action is not None:
@@ -146,7 +155,7 @@ def vm_sentence(
     return f"{where}."
 
 
-def _where(standing: Standing, want: VMDesired | None, going_to: str) -> str:
+def _where(standing: Standing, want: VMDesired | None, way: tuple[str | None, str | None]) -> str:
     vm, owner, declared = standing.vm, standing.owner, standing.declared
     match standing.verdict:
         case Verdict.SETTLED:
@@ -154,7 +163,7 @@ def _where(standing: Standing, want: VMDesired | None, going_to: str) -> str:
         case Verdict.MISPLACED:
             return f"{vm} is on {owner} and belongs on {declared or 'another node'}"
         case Verdict.MOVING:
-            return f"{vm} is moving from {owner} to {going_to}"
+            return f"{vm} is moving from {way[0] or owner} to {way[1] or 'another node'}"
         case Verdict.MISSING:
             return f"{vm} does not exist as declared"
         case Verdict.CREATING:

@@ -89,7 +89,7 @@ class _Reporter:
         want, seen = self._wants.get(key), self._seen.get(standing.vm_id or "")
         hold, intent = self._holds.get(key), self._intents.get(key)
         migration = seen.migration if seen is not None else None
-        told = migration.target if migration is not None else None
+        ways = [(m.source, m.target) for m in (migration, intent) if m is not None]
         return VMReport(
             key=key,
             vm=standing.vm,
@@ -105,7 +105,10 @@ class _Reporter:
             sentence=vm_sentence(
                 standing,
                 want,
-                going_to=told or (intent.target if intent is not None else None),
+                way=(
+                    next((source for source, _ in ways if source), None),
+                    next((target for _, target in ways if target), None),
+                ),
                 hold=hold,
                 action=self._actions.get(key),
             ),
@@ -177,6 +180,6 @@ def _changes_of_view(report: ClusterReport, previous: ClusterReport) -> Iterator
     for reason in sorted(held.keys() - freed.keys()):
         yield f"Nothing new starts: {hold_sentence(held[reason])}."
     for reason in sorted(freed.keys() - held.keys()):
-        yield f"Released: {reason}."
+        yield f"No longer held because {hold_sentence(freed[reason])}."
     if report.revision != previous.revision:
         yield f"The specs are now those of revision {report.revision}."

@@ -43,11 +43,15 @@ class Loop:
         self.started: list[Action] = []
 
     def run(self) -> Plan:
-        """Plan, start, let some moves end, look again; the last plan, which has nothing to do."""
+        """Plan, start, let some moves end, look again; the last plan, which has nothing to do.
+
+        Nor will it when cooldowns have run out.
+        """
         for self.cycle in range(CYCLES_MAX):
             at_rest = not self.in_flight
             plan = self.one_cycle()
-            if at_rest and not plan.actions:
+            waits_for_time = any(hold.until is not None for hold in plan.holds)
+            if at_rest and not plan.actions and not waits_for_time:
                 return plan
         raise AssertionError("the cluster did not come to rest")
 
