@@ -9,11 +9,15 @@ none. docs/snapshot.md and docs/plan.md describe them for people.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
-from typing import Any, TypeVar, get_args, get_type_hints
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import Field as FieldInfo
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -42,8 +46,10 @@ def write_document(value: ObservedState | Plan | ClusterReport) -> str:
 def as_json(value: ObservedState | Plan | ClusterReport) -> dict[str, Any]:
     """The document of the value as plain JSON data, `schema` first."""
     schema = next(name for name, kind in _TYPES.items() if isinstance(value, kind))
-    data = _ADAPTERS[schema].dump_python(value, mode="json", by_alias=True, fallback=dict)
-    return {"schema": schema, **data}
+    form = _DOCUMENTS[schema].model_validate(
+        value, from_attributes=True, by_name=True, by_alias=False
+    )
+    return {"schema": schema, **form.model_dump(mode="json", by_alias=True, fallback=dict)}
 
 
 def read_snapshot(text: str | bytes, source: str) -> ObservedState:
@@ -67,7 +73,7 @@ def read_report(text: str | bytes, source: str) -> ClusterReport:
 
 def document_schema(schema: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the document of that name and version."""
-    body = _ADAPTERS[schema].json_schema(by_alias=True)
+    body = _DOCUMENTS[schema].model_json_schema(by_alias=True)
     properties = {"schema": {"const": schema, "description": "Kind and version of this document."}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -86,7 +92,7 @@ def _read(kind: type[T], schema: str, text: str | bytes, source: str) -> T:
     if found != schema:
         raise SpecError(f"{source}: schema is {json.dumps(found)}, expected {json.dumps(schema)}")
     try:
-        value: T = _ADAPTERS[schema].validate_json(json.dumps(data))
+        value: T = _value_of(_DOCUMENTS[schema].model_validate_json(json.dumps(data)))
     except ValidationError as error:
         raise SpecError(_listed(source, [_sentence(e) for e in error.errors()])) from None
     faults = [*_times_without_zone(value, ""), *_repetitions(value)]
@@ -105,9 +111,9 @@ def _listed(source: str, faults: list[str]) -> str:
 def _sentence(error: ErrorDetails) -> str:
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"]).lstrip(".")
     match error["type"]:
-        case "unexpected_keyword_argument":
+        case "extra_forbidden":
             return f"{path}: this field does not exist"
-        case "missing" | "missing_keyword_only_argument":
+        case "missing":
             return f"{path}: this field is missing"
         case _:
             shown = json.dumps(error["input"], default=str)
@@ -141,25 +147,47 @@ def _repetitions(value: Any) -> Iterator[str]:
     yield from (f"nodes: {name} occurs {n} times" for name, n in nodes.items() if n > 1)
 
 
-def _parts(hint: Any, found: dict[type[Any], None]) -> None:
-    """Add to `found` the dataclass that the type hint is, and all that it holds."""
-    if isinstance(hint, type) and is_dataclass(hint) and hint not in found:
-        found[hint] = None
-        for below in get_type_hints(hint).values():
-            _parts(below, found)
-    for part in get_args(hint):
-        _parts(part, found)
+def _value_of(form: Any) -> Any:
+    """The dataclass that the form was made from, with all that it holds."""
+    if isinstance(form, BaseModel):
+        kind = _KINDS[type(form)]
+        return kind(**{name: _value_of(getattr(form, name)) for name in type(form).model_fields})
+    return tuple(map(_value_of, form)) if isinstance(form, tuple) else form
 
 
-def _adapters() -> dict[str, TypeAdapter[Any]]:
-    """The model stays free of JSON: its dataclasses learn camelCase and strictness here."""
-    config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
-    found: dict[type[Any], None] = {}
-    for kind in _TYPES.values():
-        _parts(kind, found)
-    for part in found:
-        with_config(config)(part)
-    return {schema: TypeAdapter(kind) for schema, kind in _TYPES.items()}
+def _form_of(kind: type[Any]) -> type[BaseModel]:
+    """A model with the dataclass's fields, spelt as in JSON and closed.
+
+    The dataclasses themselves stay as they are: others write and read them in other forms.
+    """
+    if kind not in _FORMS:
+        hints = get_type_hints(kind)
+        members: dict[str, Any] = {
+            f.name: (_formed(hints[f.name]), _default(f)) for f in fields(kind)
+        }
+        form = create_model(kind.__name__, __config__=_CONFIG, __doc__=kind.__doc__, **members)
+        _FORMS[kind], _KINDS[form] = form, kind
+    return _FORMS[kind]
 
 
-_ADAPTERS = _adapters()
+def _formed(hint: Any) -> Any:
+    """The type hint with each dataclass in it replaced by its form."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _form_of(hint)
+    parts = get_args(hint)
+    if not parts:
+        return hint
+    formed = tuple(_formed(part) for part in parts)
+    return reduce(or_, formed) if isinstance(hint, UnionType) else get_origin(hint)[formed]
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return FieldInfo(default_factory=field.default_factory)
+    return ... if field.default is MISSING else field.default
+
+
+_CONFIG = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+_FORMS: dict[type[Any], type[BaseModel]] = {}
+_KINDS: dict[type[BaseModel], type[Any]] = {}
+_DOCUMENTS = {schema: _form_of(kind) for schema, kind in _TYPES.items()}
