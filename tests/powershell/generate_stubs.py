@@ -50,7 +50,19 @@ def stubs() -> dict[str, str]:
         for name, module in modules.items()
     }
     types = {"classes": classes, "enums": enums}
-    return {**files, "types.json": json.dumps(types, indent=1, sort_keys=True) + "\n"}
+    return {**files, "types.json": lines_of(types)}
+
+
+def lines_of(document: Mapping[str, Mapping[str, Any]]) -> str:
+    """JSON with one line for each entry of each part."""
+    parts = []
+    for part, entries in sorted(document.items()):
+        lines = [
+            f"  {json.dumps(key)}: {json.dumps(entries[key], sort_keys=True)}"
+            for key in sorted(entries)
+        ]
+        parts.append(f" {json.dumps(part)}: {{\n" + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def merged(modules: Mapping[str, Any], part: str) -> dict[str, Any]:

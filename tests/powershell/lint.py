@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from allowed import COMMANDS, DYNAMIC, LIVE, MEMBERS, OWN_FIELDS, TYPES
+from generate_stubs import lines_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -181,8 +182,7 @@ def parse_all(engine: Path, mistakes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write(document: Mapping[str, Any]) -> None:
-    text = json.dumps(document, indent=0, sort_keys=True, separators=(",", ":"))
-    STORED.write_text(text + "\n", encoding="utf-8")
+    STORED.write_text(lines_of(document), encoding="utf-8")
 
 
 _MODULES = json.loads((HERE / "signatures.json").read_text(encoding="utf-8"))["modules"].values()
