@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,8 +32,6 @@ from controller.model.history import (
     Sighting,
 )
 from controller.model.report import Outcome
-
-T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 # Some 25 MB; enough for a year of a busy cluster.
@@ -69,8 +67,6 @@ SELECT kind, key, body, checksum, answer FROM entries
 WHERE cluster = ? AND gone = 0 ORDER BY number
 """
 
-# Read and written by the fields' own names: elsewhere the same classes are given aliases for other
-# documents, and whether that has happened before must not change what is on the disk.
 _INTENT = TypeAdapter(Intent)
 _SIGHTING = TypeAdapter(Sighting)
 _FOREIGN = TypeAdapter(ForeignMove)
@@ -217,15 +213,15 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
     def of(kind: str) -> list[tuple[str, str]]:
         return [(key, body) for (at, key), body in entries.items() if at == kind]
 
-    intents = [_read(_INTENT, body) for _, body in of("intent")]
-    sightings = [_read(_SIGHTING, body) for _, body in of("sighting")]
+    intents = [_INTENT.validate_json(body) for _, body in of("intent")]
+    sightings = [_SIGHTING.validate_json(body) for _, body in of("sighting")]
     return History(
         cluster=cluster,
         bound=MappingProxyType(dict(of("binding"))),
         intents=tuple(_recalled(i, i.id not in unanswered) for i in intents),
         sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),
-        foreign=tuple(_read(_FOREIGN, body) for _, body in of("foreign")),
-        moves=tuple(_read(_MOVE, body) for _, body in of("move")),
+        foreign=tuple(_FOREIGN.validate_json(body) for _, body in of("foreign")),
+        moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
         trusted=_TRUST in entries,
     )
 
@@ -243,11 +239,7 @@ def _row(cluster: str, kind: str, key: str, body: str) -> tuple[str, str, str, s
 
 
 def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = None) -> str:
-    return adapter.dump_json(entry, exclude=exclude, by_alias=False).decode()
-
-
-def _read(adapter: TypeAdapter[T], body: str) -> T:
-    return adapter.validate_json(body, by_alias=False, by_name=True)
+    return adapter.dump_json(entry, exclude=exclude).decode()
 
 
 def _answer(cluster: str, outcome: Outcome) -> tuple[str, str, str]:
