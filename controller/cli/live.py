@@ -20,12 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.tables import clean
-from controller.cli.words import why
 from controller.model.names import same_name
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport, VMReport
-from controller.planning.sentences import hold_sentence
+from controller.planning.sentences import hold_sentence, why
 
 EVENTS_KEPT = 8
 NODES_PER_ROW = 8

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 from controller.cli.tables import Table, cells, count
-from controller.cli.words import why
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport
-from controller.planning.sentences import hold_sentence
+from controller.planning.sentences import hold_sentence, why
 
 
 def plan_tables(plan: Plan) -> tuple[Table, ...]:

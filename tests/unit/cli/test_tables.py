@@ -8,8 +8,8 @@ from rich.console import Console, Group
 from controller.cli.live import Watch, cluster_sections
 from controller.cli.tables import Output, Table, as_text, cells
 from controller.cli.views import plan_summary, plan_tables, report_tables
-from controller.cli.words import why
 from controller.model.plan import ActionReason
+from controller.planning.sentences import why
 from tests.support import reports
 
 
@@ -19,7 +19,7 @@ def test_a_plan_reads_aloud() -> None:
     header, move, register = as_text(tables[0], Output.TABLE).splitlines()
     assert header.split() == ["WAVE", "ACTION", "VM", "FROM", "TO", "WHY"]
     assert move.split(maxsplit=5) == [
-        "now", "Move", "SQL01", "N1", "N2", "N1 is not among its preferred nodes",
+        "now", "Move", "SQL01", "N1", "N2", "N1 is not among its preferred owners",
     ]  # fmt: skip
     assert register.split(maxsplit=5)[:2] == ["1", "Register"]
     assert "somebody else moved it" in as_text(tables[1], Output.TABLE)
