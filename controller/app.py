@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import yaml
+from pydantic import ValidationError
 
 from controller import __version__
 from controller.adapters.http.application import Sources, make_application
@@ -433,28 +434,33 @@ class _Watched:
 
 @asynccontextmanager
 async def serve_world(
-    world_text: str,
+    world_file: Path,
     directory: Path,
     *,
-    declared: str | None = None,
+    declared: Path | None = None,
     port: int = 0,
     speed: float = 1.0,
 ) -> AsyncIterator[SimulatedSite]:
     """Serve a world.yaml behind WinRM, and write into `directory` what a client needs.
 
-    That is `account` (user name and password) and `config.yaml`, a FailoverCluster document: the
-    text `declared` with its connection filled in, or one in mode Observe. Raises SpecError for a
+    That is `account` (user name and password) and `config.yaml`, a FailoverCluster document: that
+    of `declared` with its connection filled in, or one in mode Observe. Raises SpecError for a
     world that can't be read or served.
     """
     try:
-        world = load_world(world_text)
+        world = load_world(_bytes_of(world_file).decode())
+    except ValidationError as error:
+        faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
+        raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
     except ValueError as error:
-        raise SpecError(str(error)) from error
+        raise SpecError(f"{world_file}: {error}") from error
     password = secrets.token_urlsafe(18)
     account = _write_account(directory, password)
     site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
     async with site:
-        document = yaml.safe_load(declared) if declared else _observing(world.cluster.name)
+        document = (
+            yaml.safe_load(_bytes_of(declared)) if declared else _observing(world.cluster.name)
+        )
         document["spec"]["connection"] = _connection_to(site, account)
         config = yaml.safe_dump(document, sort_keys=False)
         (directory / "config.yaml").write_text(config, encoding="utf-8")

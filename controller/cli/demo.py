@@ -61,9 +61,8 @@ async def _demo(examples: Path, place: Path, *, once: bool) -> int:
     from controller.settings import Settings
 
     specs = shutil.copytree(examples / "specs", place / "specs")
-    world = (examples / "world.yaml").read_text(encoding="utf-8")
-    declared = (examples / "config.yaml").read_text(encoding="utf-8")
     latest = Latest()
+    world, declared = examples / "world.yaml", examples / "config.yaml"
     async with serve_world(world, place, declared=declared) as site:
         try:
             listening = bind("127.0.0.1", PORT)

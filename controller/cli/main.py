@@ -52,3 +52,9 @@ def app() -> None:
         # Whoever read our output has seen enough (`ownernode status | head`).
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        # A path that can't be read or written: where it matters more, it was said before.
+        print(
+            f"ownernode: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr
+        )
+        sys.exit(1)

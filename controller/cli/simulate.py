@@ -11,7 +11,10 @@ from controller.cli.tables import say
 
 def simulate(
     config: Annotated[
-        Path, typer.Option("--config", exists=True, help="world.yaml; see docs/simulator.md.")
+        Path,
+        typer.Option(
+            "--config", exists=True, dir_okay=False, help="world.yaml; see docs/simulator.md."
+        ),
     ],
     directory: Annotated[
         Path, typer.Option("--dir", help="Where to write config.yaml, account and CA for clients.")
@@ -28,7 +31,7 @@ def simulate(
     from controller.cli.process import run_until_stopped
 
     async def serve() -> int:
-        async with serve_world(config.read_text(), directory, port=port, speed=speed) as site:
+        async with serve_world(config, directory, port=port, speed=speed) as site:
             for node, address in site.addresses.items():
                 say(f"{node} at https://{address}/wsman")
             print(directory / "config.yaml", flush=True)

@@ -103,6 +103,11 @@ def test_a_cluster_document_among_placements_is_a_finding() -> None:
         (("run", "--config", "deploy/examples/config.yaml", "--specs", "deploy/examples/specs",
           "--listen", "nowhere"), 1),
         (("snapshot", "--config", "deploy/examples/specs/databases.yaml"), 1),
+        (("crd", "--out", "/proc/nowhere"), 1),
+        (("simulate", "--config", "deploy/examples/config.yaml"), 1),
+        (("simulate", "--config", "deploy/examples"), 2),
+        (("apply", "README.md", "--config", "deploy/examples/config.yaml",
+          "--specs", "deploy/examples/specs"), 1),
     ],
 )  # fmt: skip
 def test_bad_input_gets_a_sentence_and_no_traceback(
