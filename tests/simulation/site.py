@@ -125,7 +125,7 @@ class Site:
                 "metadata": {"name": name},
                 "spec": {"cluster": self.cluster.name, **spec},
             }
-            self._write(name, yaml.safe_dump(document, sort_keys=False).encode())
+            self._write(name, yaml.safe_dump(document, sort_keys=False, explicit_end=True).encode())
 
     def spoil(self, chance: random.Random) -> Callable[[], None]:
         """A bad commit ruins some files; gives what mends them."""

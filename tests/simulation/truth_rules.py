@@ -148,12 +148,12 @@ def drift_is_told(c: "Checker", report: ClusterReport) -> Found:
     restless = {vm_id for s in shown for vm_id in s.note.flights}
     for move in c.foreign:
         vm, row = c.world.cluster.vms.get(move.vm_id), told.get(move.vm_id)
-        newest = [m for m in c.foreign if m.vm_id == move.vm_id][-1] is move
-        if vm is None or row is None or not newest or move.at_seconds >= began:
+        last = c.world.moves[move.vm_id][-1].at_seconds
+        if vm is None or row is None or last > move.at_seconds or last >= began:
             continue
         rests = move.vm_id not in restless and move.vm_id not in c.world.cluster.migrations
         if rests and vm.unlisted_until is None and not same_name(row.owner, vm.node):
-            yield f"{vm.name} is on {vm.node} since {move.at_seconds}, and told to be on {row.owner}"
+            yield f"{vm.name}, on {vm.node} since {last}, is told to be on {row.owner}"
 
 
 # ---- in the end

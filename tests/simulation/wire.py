@@ -18,7 +18,7 @@ from controller.errors import (
     RemoteFailed,
     Unreachable,
 )
-from controller.model.names import fold, short_node
+from controller.model.names import fold, same_name, short_node
 from controller.simulator.cmdlet_errors import NodeHangs, NodeUnreachable
 from controller.simulator.responder import respond
 from controller.simulator.world import World
@@ -175,7 +175,7 @@ class Wire:
         shown = kept[max(0, len(kept) - 1 - mishap.looks_ago)]
         if mishap.garble is not None:
             return mishap.garble(dict(shown.data))
-        if mishap.answered_by is None:
+        if same_name(reply.node, call.node):
             self.onlooker.shown(asked, shown, stale=shown is not reply)
         return shown.data
 
