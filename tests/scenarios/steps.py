@@ -124,6 +124,10 @@ def _boots(play: "Play", m: re.Match[str]) -> None:
     play.site.world.boot_node(m["node"])
 
 
+def _cut_off(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.cut_off(m["node"])
+
+
 def _goes_dark(play: "Play", m: re.Match[str]) -> None:
     play.site.wire.dark.add(m["node"].lower())
 
@@ -208,6 +212,7 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"fate breaks the next migration of {_VM}", _breaks),
     (rf"fate kills node {_NODE}", _dies),
     (rf"fate brings node {_NODE} back", _boots),
+    (rf"fate cuts {_NODE} off", _cut_off),
     (rf"fate makes {_NODE} deaf to the controller", _goes_dark),
     (rf"fate lets {_NODE} hear the controller again", _answers_again),
     (rf"fate loses the next {_COMMAND}", _loses_request),

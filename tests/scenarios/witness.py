@@ -110,7 +110,7 @@ class Witness:
             if self._nodes.get(node.name, "Up") != text:
                 self._say(f"node {node.name} is {text}")
             self._nodes[node.name] = text
-            if not node.powered:
+            if not node.powered or node.cut_off_at is not None:
                 self._disturbed.update(
                     vm.id for vm in self._world.cluster.vms.values() if vm.node == node.name
                 )
