@@ -1,20 +1,17 @@
 """Composition root: puts the parts of one process together; knows every concrete class.
 
-Three ways to use it: the functions about specs need no cluster, those about a plan look at one
-cluster once, and `Controller` runs for as long as it is let.
+Three ways to use it: some functions look at one cluster once, `Controller` runs for as long as it
+is let, and `serve_world` puts a simulated cluster on the network.
 """
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from socket import socket
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
@@ -30,9 +27,9 @@ from controller.adapters.local.files import StateLock
 from controller.adapters.local.journal import SqliteJournal
 from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics, Traffic
 from controller.adapters.prometheus.table import CyclePhase
-from controller.adapters.specs import folder
 from controller.adapters.specs.directory import DirectorySource
-from controller.adapters.specs.documents import OPERATOR_KINDS, PLACEMENT_KINDS, read_documents
+from controller.adapters.specs.documents import OPERATOR_KINDS, read_documents
+from controller.adapters.specs.once import bytes_of
 from controller.adapters.winrm.actuator import ClusterActuator
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
@@ -48,7 +45,6 @@ from controller.engine.reporter import Reporter
 from controller.errors import SpecError
 from controller.model.desired import Connection, DesiredState
 from controller.model.document import Document
-from controller.model.findings import Finding
 from controller.model.history import History
 from controller.model.observed import ObservedState
 from controller.model.plan import AuditFinding, Plan
@@ -83,81 +79,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-# Specs, without a cluster
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What `check_specs` found."""
-
-    files: int
-    documents: int
-    findings: tuple[Finding, ...]
-
-
-def check_specs(paths: Sequence[Path]) -> Checked:
-    """Read specs as the controller would: folders hold placements, a single file any kind."""
-    placements: dict[str, bytes] = {}
-    anything: dict[str, bytes] = {}
-    findings: list[Finding] = []
-    for path in paths:
-        if path.is_dir():
-            files, faults = _folder(path)
-            placements |= files
-            findings += faults
-        else:
-            anything[str(path)] = _bytes_of(path)
-    readings = (
-        read_documents(placements, allowed=PLACEMENT_KINDS),
-        read_documents(anything, allowed=PLACEMENT_KINDS | OPERATOR_KINDS),
-    )
-    findings += [finding for reading in readings for finding in reading.findings]
-    return Checked(
-        files=len(placements) + len(anything),
-        documents=sum(len(reading.documents) for reading in readings),
-        findings=tuple(sorted(findings, key=lambda f: (f.file, f.line, f.column, f.path))),
-    )
-
-
-def read_clusters(config: Path) -> tuple[Document, ...]:
-    """The FailoverCluster documents of the operator's configuration, a file or a folder of files.
-
-    Raises SpecError with every finding: a controller with half a configuration would act by it.
-    """
-    files, findings = _folder(config) if config.is_dir() else ({str(config): _bytes_of(config)}, ())
-    reading = read_documents(files, allowed=OPERATOR_KINDS)
-    _refuse((*findings, *reading.findings))
-    return reading.documents
-
-
-def read_placements(specs: Path) -> SpecReading:
-    """The placements of a folder or file. Raises SpecError with every finding.
-
-    The revision of a folder is the one that a controller gives it.
-    """
-    if specs.is_dir():
-        with TemporaryDirectory(prefix="ownernode-") as state:
-            reading = DirectorySource(specs, Path(state)).read_now()
-    else:
-        raw = _bytes_of(specs)
-        found = read_documents({str(specs): raw}, allowed=PLACEMENT_KINDS)
-        reading = SpecReading(
-            revision=f"sha256:{hashlib.sha256(raw).hexdigest()[:12]}",
-            documents=found.documents,
-            findings=found.findings,
-        )
-    _refuse(reading.findings)
-    return reading
-
-
-def choose_cluster(clusters: Sequence[Document], name: str | None) -> Document:
-    """The cluster of that name, or the only one. Raises SpecError when it is not clear which."""
-    names = ", ".join(sorted(c.name for c in clusters))
-    found = [c for c in clusters if name is None or c.name == name]
-    if len(found) != 1:
-        wanted = f"no cluster {name!r} is" if name else f"{len(clusters)} clusters are"
-        raise SpecError(f"{wanted} configured; give --cluster with one of: {names}")
-    return found[0]
+# One look at one cluster
 
 
 def declare(
@@ -183,31 +105,6 @@ def declare_with_defaults(name: str, specs: SpecReading) -> DesiredState:
     text = yaml.safe_dump(document).encode()
     (cluster,) = read_documents({"defaults": text}, allowed=OPERATOR_KINDS).documents
     return declare(cluster, specs)
-
-
-def _folder(path: Path) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
-    contents = folder.read(path)
-    if contents is None:
-        raise SpecError(f"{path} keeps changing while it is read")
-    files = {str(path / name): raw for name, raw in contents.files.items()}
-    if not files and not contents.findings:
-        raise SpecError(f"{path} holds no YAML file")
-    return files, contents.findings
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"{path} can't be read: {error.strerror}") from error
-
-
-def _refuse(findings: Sequence[Finding]) -> None:
-    if findings:
-        raise SpecError("\n".join(str(finding) for finding in findings))
-
-
-# One look at one cluster
 
 
 async def observe_once(cluster: Document) -> ObservedState:
@@ -448,7 +345,7 @@ async def serve_world(
     world that can't be read or served.
     """
     try:
-        world = load_world(_bytes_of(world_file).decode())
+        world = load_world(bytes_of(world_file).decode())
     except ValidationError as error:
         faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
         raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
@@ -459,7 +356,7 @@ async def serve_world(
     site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
     async with site:
         document = (
-            yaml.safe_load(_bytes_of(declared)) if declared else _observing(world.cluster.name)
+            yaml.safe_load(bytes_of(declared)) if declared else _observing(world.cluster.name)
         )
         document["spec"]["connection"] = _connection_to(site, account)
         config = yaml.safe_dump(document, sort_keys=False)

@@ -38,15 +38,16 @@ def apply(
     same actions. The journal in --state is the controller's: stop a running one first.
     """
     from controller import app
+    from controller.adapters.specs import once
     from controller.cli.process import run_until_stopped
     from controller.errors import SpecError
     from controller.model.json_documents import read_plan
     from controller.model.policy import Mode
     from controller.settings import Settings
 
-    clusters = app.read_clusters(config)
-    document = app.choose_cluster(clusters, cluster)
-    desired = app.declare(document, app.read_placements(specs), clusters=clusters)
+    clusters = once.read_clusters(config)
+    document = once.choose_cluster(clusters, cluster)
+    desired = app.declare(document, once.read_placements(specs), clusters=clusters)
     if desired.policy.mode is not Mode.ENFORCE:
         raise SpecError(f"{desired.cluster} is in mode {desired.policy.mode}: nothing is applied")
     if plan_file is not None:

@@ -46,7 +46,8 @@ def run(
     With mode Observe, the default of a FailoverCluster, it watches and reports only.
     """
     from controller.adapters.http.server import bind
-    from controller.app import Controller, read_clusters
+    from controller.adapters.specs.once import read_clusters
+    from controller.app import Controller
     from controller.cli.process import run_until_stopped
     from controller.errors import SpecError
     from controller.settings import LogForm, Settings, configure_logging, parse_listen

@@ -19,7 +19,8 @@ def snapshot(
     ] = None,
 ) -> None:
     """Write the observed state as JSON, readable by `plan --snapshot` and by other programs."""
-    from controller.app import choose_cluster, observe_once, read_clusters
+    from controller.adapters.specs.once import choose_cluster, read_clusters
+    from controller.app import observe_once
     from controller.model.json_documents import write_document
 
     observed = asyncio.run(observe_once(choose_cluster(read_clusters(config), cluster)))

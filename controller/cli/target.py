@@ -46,18 +46,19 @@ class Target:
         defaults.
         """
         from controller import app
+        from controller.adapters.specs import once
         from controller.model.json_documents import read_snapshot
 
-        placements = app.read_placements(specs)
-        clusters = app.read_clusters(self.config) if self.config is not None else ()
+        placements = once.read_placements(specs)
+        clusters = once.read_clusters(self.config) if self.config is not None else ()
         if self.snapshot is not None:
             observed = read_snapshot(self.snapshot.read_bytes(), str(self.snapshot))
             if not clusters:
                 return app.declare_with_defaults(observed.cluster, placements), observed
-            cluster = app.choose_cluster(clusters, self.cluster or observed.cluster)
+            cluster = once.choose_cluster(clusters, self.cluster or observed.cluster)
             return app.declare(cluster, placements, clusters=clusters), observed
         if not clusters:
             raise SpecError("give --config to ask a cluster, or --snapshot to plan on a file")
-        cluster = app.choose_cluster(clusters, self.cluster)
+        cluster = once.choose_cluster(clusters, self.cluster)
         desired = app.declare(cluster, placements, clusters=clusters)
         return desired, asyncio.run(app.observe_once(cluster))

@@ -23,7 +23,7 @@ def validate(
     A folder is read as the controller reads it: FailoverCluster documents are refused there, as
     they say where credentials go. Exit status: 0 valid, 1 findings, 2 wrong usage.
     """
-    from controller.app import check_specs
+    from controller.adapters.specs.once import check_specs
 
     checked = check_specs(paths)
     _show(checked.findings, output)

@@ -1,0 +1,112 @@
+"""Specs read once, for a command: all of them right, or every fault told. No cluster is needed."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from controller.adapters.specs import folder
+from controller.adapters.specs.directory import DirectorySource
+from controller.adapters.specs.documents import OPERATOR_KINDS, PLACEMENT_KINDS, read_documents
+from controller.errors import SpecError
+from controller.model.document import Document
+from controller.model.findings import Finding
+from controller.ports import SpecReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What `check_specs` found."""
+
+    files: int
+    documents: int
+    findings: tuple[Finding, ...]
+
+
+def check_specs(paths: Sequence[Path]) -> Checked:
+    """Read specs as the controller would: folders hold placements, a single file any kind."""
+    placements: dict[str, bytes] = {}
+    anything: dict[str, bytes] = {}
+    findings: list[Finding] = []
+    for path in paths:
+        if path.is_dir():
+            files, faults = _folder(path)
+            placements |= files
+            findings += faults
+        else:
+            anything[str(path)] = bytes_of(path)
+    readings = (
+        read_documents(placements, allowed=PLACEMENT_KINDS),
+        read_documents(anything, allowed=PLACEMENT_KINDS | OPERATOR_KINDS),
+    )
+    findings += [finding for reading in readings for finding in reading.findings]
+    return Checked(
+        files=len(placements) + len(anything),
+        documents=sum(len(reading.documents) for reading in readings),
+        findings=tuple(sorted(findings, key=lambda f: (f.file, f.line, f.column, f.path))),
+    )
+
+
+def read_clusters(config: Path) -> tuple[Document, ...]:
+    """The FailoverCluster documents of the operator's configuration, a file or a folder of files.
+
+    Raises SpecError with every finding: a controller with half a configuration would act by it.
+    """
+    files, findings = _folder(config) if config.is_dir() else ({str(config): bytes_of(config)}, ())
+    reading = read_documents(files, allowed=OPERATOR_KINDS)
+    _refuse((*findings, *reading.findings))
+    return reading.documents
+
+
+def read_placements(specs: Path) -> SpecReading:
+    """The placements of a folder or file. Raises SpecError with every finding.
+
+    The revision of a folder is the one that a controller gives it.
+    """
+    if specs.is_dir():
+        with TemporaryDirectory(prefix="ownernode-") as state:
+            reading = DirectorySource(specs, Path(state)).read_now()
+    else:
+        raw = bytes_of(specs)
+        found = read_documents({str(specs): raw}, allowed=PLACEMENT_KINDS)
+        reading = SpecReading(
+            revision=f"sha256:{hashlib.sha256(raw).hexdigest()[:12]}",
+            documents=found.documents,
+            findings=found.findings,
+        )
+    _refuse(reading.findings)
+    return reading
+
+
+def choose_cluster(clusters: Sequence[Document], name: str | None) -> Document:
+    """The cluster of that name, or the only one. Raises SpecError when it is not clear which."""
+    names = ", ".join(sorted(c.name for c in clusters))
+    found = [c for c in clusters if name is None or c.name == name]
+    if len(found) != 1:
+        wanted = f"no cluster {name!r} is" if name else f"{len(clusters)} clusters are"
+        raise SpecError(f"{wanted} configured; give --cluster with one of: {names}")
+    return found[0]
+
+
+def _folder(path: Path) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
+    contents = folder.read(path)
+    if contents is None:
+        raise SpecError(f"{path} keeps changing while it is read")
+    files = {str(path / name): raw for name, raw in contents.files.items()}
+    if not files and not contents.findings:
+        raise SpecError(f"{path} holds no YAML file")
+    return files, contents.findings
+
+
+def bytes_of(path: Path) -> bytes:
+    """The file's content. Raises SpecError where it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    if findings:
+        raise SpecError("\n".join(str(finding) for finding in findings))
