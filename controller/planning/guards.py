@@ -152,6 +152,12 @@ def _not_at_rest(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     return hold_on(want, HoldReason.BUSY, state=seen.state.value)
 
 
+def _not_off(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    if seen.state is VMState.OFF:
+        return None
+    return hold_on(want, HoldReason.BUSY, state=seen.state.value)
+
+
 def _role_not_online(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     if seen.role is None or seen.role.state is RoleState.ONLINE:
         return None
@@ -251,4 +257,4 @@ REGISTER_GUARDS: tuple[VMGuard, ...] = (
     _not_at_rest,
     _busy,
 )
-START_GUARDS: tuple[VMGuard, ...] = (_host_unfit, _locked, _busy)
+START_GUARDS: tuple[VMGuard, ...] = (_host_unfit, _not_off, _locked, _busy)
