@@ -38,8 +38,9 @@ class Reconciler:
 
     async def reconcile(self) -> float:
         """Bring the cluster one step closer to its declaration; return seconds to the next look."""
-        desired = self.desired.of(self.cluster)
         observed = await self.observer.observe()
+        # Asked last: a look can take long, and a process can be stopped while it looks.
+        desired = self.desired.of(self.cluster)
         now = self.clock.now()
         past = await self.memory.of(self.cluster)
         history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
