@@ -36,10 +36,9 @@ class Manager:
                 for cluster, turn in self._turns.items():
                     group.create_task(turn.serve(), name=f"reconcile {cluster}")
         finally:
-            for reconciler in self._reconcilers:
-                await reconciler.executor.close()
-            for reconciler in self._reconcilers:
-                await reconciler.observer.close()
+            # All clusters at once: the whole stop must be over in ten seconds.
+            await asyncio.gather(*(r.executor.close() for r in self._reconcilers))
+            await asyncio.gather(*(r.observer.close() for r in self._reconcilers))
 
     async def _watch(self) -> float:
         """Look at the specs after a while; a change is taken up at once by those concerned."""
