@@ -34,6 +34,7 @@ def absorb(
     history: History, desired: DesiredState, observed: ObservedState, now: datetime
 ) -> History:
     """Settle intents, bind ids, notice moves and absences, count complete and quiet looks."""
+    history = _not_of_the_future(history, observed.started_at, now)
     look = _Look(
         observed=observed,
         vms=roster(observed),
@@ -83,6 +84,36 @@ class _Look:
     @property
     def sees_all(self) -> bool:
         return self.observed.is_complete and all(n.answered for n in self.observed.nodes)
+
+
+def _not_of_the_future(history: History, at: datetime, now: datetime) -> History:
+    """Let everything count from now that is dated later: the clock was set back meanwhile.
+
+    Else an intent would stay open, and a wait go on, for as long as the clock was set back.
+    """
+    dates = (
+        *(i.opened_at for i in history.intents),
+        *(i.first_quiet_at for i in history.intents if i.first_quiet_at is not None),
+        *(s.at for s in history.sightings.values()),
+        *(f.seen_at for f in history.foreign),
+        *(m.seen_at for m in history.moves),
+    )
+    if all(date <= now for date in dates):
+        return history
+    return replace(
+        history,
+        intents=tuple(
+            replace(i, opened_at=at, first_quiet_at=None)
+            if max(i.opened_at, i.first_quiet_at or i.opened_at) > now
+            else i
+            for i in history.intents
+        ),
+        sightings=MappingProxyType(
+            {k: replace(s, at=min(s.at, at)) for k, s in history.sightings.items()}
+        ),
+        foreign=tuple(replace(f, seen_at=min(f.seen_at, now)) for f in history.foreign),
+        moves=tuple(replace(m, seen_at=min(m.seen_at, now)) for m in history.moves),
+    )
 
 
 class _Progress(Enum):
@@ -274,6 +305,8 @@ def _still_needed(
 
 def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
     """Whether no rule looks at a settled intent any more."""
+    if intent.closed_at == now:
+        return False  # kept once more, so that the journal learns how it ended
     old = intent.closed_at is not None and now - intent.closed_at >= KEPT
     starts_once = intent.kind != ActionKind.MOVE and intent.state is IntentState.DONE
     if not starts_once or match is None:
