@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.winrm.observer import ClusterObserver
 from controller.cli.tables import say
 from controller.model.desired import DiskTemplate
-from controller.simulator.config import load_world
 from tests.builders import VOLUME, created, history, node, observed, template, vm
-from tests.support.in_process import Disturbance, InProcessCaller
-from tests.support.virtual_time import VirtualClock, run_virtual
 from tests.unit.planning.planned import plan_for
 
 DARK = """apiVersion: ownernode.io/v1alpha1
@@ -52,25 +48,3 @@ def test_what_a_node_says_steers_no_terminal(capsys: pytest.CaptureFixture[str])
     """Error texts of a node reach the terminal in `not seen:` lines of plan and snapshot."""
     say("not seen: HV01: Failed, \x1b[2J\x1b]0;title\x07")
     assert "\x1b" not in capsys.readouterr().err
-
-
-@pytest.mark.xfail(strict=True, reason="a look at nobody forgets whom there was to look at")
-def test_nodes_are_remembered_through_a_total_outage() -> None:
-    """The network to all nodes is away for two looks: those that no seed names stay gaps.
-
-    Forgotten, they are said to be "seen again", and two of four dark nodes count as none.
-    """
-
-    async def story() -> None:
-        clock = VirtualClock()
-        caller = InProcessCaller(
-            load_world("cluster: {name: c1}\nnodes: [{name: HV01}, {name: HV02}]"), clock
-        )
-        observer = ClusterObserver(cluster="c1", seeds=("HV01",), caller=caller, clock=clock)
-        assert (await observer.observe()).is_complete
-        caller.disturb = lambda call: Disturbance(unreachable=True)
-        for _ in range(2):
-            dark = await observer.observe()
-        assert {gap.node for gap in dark.gaps if gap.node} == {"HV01", "HV02"}
-
-    run_virtual(story())
