@@ -60,7 +60,9 @@ def draw_cluster(chance: random.Random) -> str:
                 "iso": chance.choice((None, f"{CSV}\\iso\\a.iso")),
             }
         )
-    cluster = {"migrationsParallelMax": chance.choice((None, 1, 2))}
+    # Ids come of the name: two worlds must not give one id to two roles, as no cluster does.
+    name = f"c{chance.getrandbits(48):x}"
+    cluster = {"name": name, "migrationsParallelMax": chance.choice((None, 1, 2))}
     doubts = {
         "resource_links": chance.choice(("objects", "text")),
         "group_state_in_transfer": chance.choice(("Pending", "Online")),

@@ -43,6 +43,8 @@ class NodeView:
     name: str
     state: int
     drain: int
+    failback: int | None
+    """None where Windows does not tell."""
     status: int
 
 
@@ -168,6 +170,7 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
                 name=view.node_name("name"),
                 state=view.number("state", least=-1),
                 drain=view.number("drain"),
+                failback=view.optional_number("failback"),
                 status=view.number("status"),
             )
             for view in reply.parts("nodes")

@@ -8,7 +8,8 @@ $MoveConditions = @(
     'targetNotIsolated', 'targetNotQuarantined', 'targetNotAvoided', 'targetPossible'
 )
 $StartConditions = @(
-    'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notLocked', 'notBusy'
+    'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notQueued', 'notLocked',
+    'noMigration', 'notBusy', 'nodeUp'
 )
 $RegisterConditions = @(
     'intentNew', 'vmHere', 'notClustered', 'roleNameFree', 'vmAtRest', 'noMigration', 'notBusy',
@@ -16,7 +17,7 @@ $RegisterConditions = @(
 )
 $CreateConditions = @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
-    'mediaExists', 'switchExists', 'volumeHasRoom'
+    'disksUnattached', 'mediaExists', 'switchExists', 'volumeHasRoom'
 )
 
 function Get-Submitted {
