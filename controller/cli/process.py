@@ -60,7 +60,12 @@ class Latest:
 
 
 HOPELESS = frozenset(
-    {HoldReason.NOT_A_SIMULATOR, HoldReason.BALANCER_ON, HoldReason.JOURNAL_BROKEN}
+    {
+        HoldReason.CLUSTER_CHANGED,
+        HoldReason.NOT_A_SIMULATOR,
+        HoldReason.BALANCER_ON,
+        HoldReason.JOURNAL_BROKEN,
+    }
 )
 """Holds on everything that no waiting ends."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import ForeignMove, History, Intent, IntentState, OwnMove, Sighting
@@ -33,7 +33,12 @@ KEPT: Final = timedelta(hours=24)
 def absorb(
     history: History, desired: DesiredState, observed: ObservedState, now: datetime
 ) -> History:
-    """Settle intents, bind ids, notice moves and absences, count complete and quiet looks."""
+    """Settle intents, bind ids, notice moves and absences, count complete and quiet looks.
+
+    What another cluster shows under the same name is evidence of nothing.
+    """
+    if history.cluster_id is not None and observed.cluster_id != history.cluster_id:
+        return _nothing_seen(history)
     history = _not_of_the_future(history, observed.started_at, now)
     look = _Look(
         observed=observed,
@@ -53,6 +58,7 @@ def absorb(
     quiet_cycles = history.quiet_cycles + 1 if quiet else 0
     return History(
         cluster=history.cluster,
+        cluster_id=history.cluster_id or (observed.cluster_id if complete else None) or None,
         bound=bound,
         intents=_still_needed(intents, matches, now),
         sightings=sightings,
@@ -64,6 +70,18 @@ def absorb(
         quiet_cycles=quiet_cycles,
         # Once enough quiet looks were had there is nothing left that the lost journal could know.
         trusted=history.trusted or quiet_cycles >= desired.policy.complete_cycles_before_acting,
+    )
+
+
+def _nothing_seen(history: History) -> History:
+    """The same past, and every run of successive looks ended."""
+    nothing: Mapping[str, Any] = MappingProxyType({})
+    return replace(
+        history,
+        absent_since=nothing,
+        absent_cycles=nothing,
+        complete_cycles=0,
+        quiet_cycles=0,
     )
 
 

@@ -62,6 +62,13 @@ def create_hold(view: View, want: VMDesired) -> Hold | None:
 # About the whole cluster
 
 
+def _cluster_changed(view: View, cases: Iterable[Case]) -> Hold | None:
+    known, found = view.history.cluster_id, view.observed.cluster_id
+    if known is None or found in ("", known):
+        return None
+    return hold_on_cluster(HoldReason.CLUSTER_CHANGED, {"known": known, "found": found})
+
+
 def _evidence_old(view: View, cases: Iterable[Case]) -> Hold | None:
     age = (view.now - view.observed.started_at).total_seconds()
     limit = view.desired.policy.evidence_age_max_seconds
@@ -122,7 +129,8 @@ def _not_a_simulator(view: View, cases: Iterable[Case]) -> Hold | None:
     others = [f"{n.name}: {n.model}" for n in answered if n.model != SIMULATOR_MODEL]
     if answered and not others:
         return None
-    return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": "; ".join(others[:10])})
+    models = "; ".join(others[:10]) or "no node answers"
+    return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": models})
 
 
 # About one VM
@@ -233,6 +241,7 @@ def _host_unfit(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
 
 
 CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
+    _cluster_changed,
     _evidence_old,
     _first_cycles,
     _nodes_dark,
