@@ -335,9 +335,9 @@ class Checker:
         listed = {vm["id"] for vm in reply.data["vms"]}
         for i, move in enumerate(self.foreign):
             here = move.target.lower() == reply.node.lower()
-            if move.shown_seconds is None and here and move.vm_id in listed:
-                if reply.made_seconds >= move.at_seconds:
-                    self.foreign[i] = replace(move, shown_seconds=self.world.now)
+            since = reply.made_seconds >= move.at_seconds
+            if move.shown_seconds is None and here and since and move.vm_id in listed:
+                self.foreign[i] = replace(move, shown_seconds=self.world.now)
 
     def _count_quiet(self) -> None:
         """Looks that showed every node, with nothing in flight in truth."""

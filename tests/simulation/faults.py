@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.errors import OutcomeUnknown, RemoteFailed
 from controller.simulator import drain
-from controller.simulator.states import Stage, VmOperationalStatus, VmState
+from controller.simulator.states import Stage, VmOperationalStatus
 from tests.simulation.wire import Mishap, Trap, no_connection, refused_logon
 from tests.support.in_process import Call
 
@@ -80,7 +80,7 @@ class Fault:
     salt: int
     """Decides what is left open, such as which command is hit."""
     before_command: bool = False
-    """It strikes right before the next command after its time takes effect, on that command's VM."""
+    """It strikes right before the next command takes effect, on that command's VM."""
 
     @property
     def chance(self) -> random.Random:
@@ -290,22 +290,23 @@ def _vm_state(play: "Play", fault: Fault) -> End:
 
 def _memory_grows(play: "Play", fault: Fault) -> End:
     node = play.world.node(fault.node)
-    usual = node.reserve_bytes
+    usual = play.usual.reserve_bytes[node.name]
     free = play.world.memory_free_bytes(fault.node)
-    play.world.use_memory(fault.node, usual + max(0, int(free * fault.chance.uniform(0.3, 1.0))))
+    play.world.use_memory(
+        fault.node, node.reserve_bytes + max(0, int(free * fault.chance.uniform(0.3, 1.0)))
+    )
     return lambda: play.world.use_memory(fault.node, usual)
 
 
 def _disk_full(play: "Play", fault: Fault) -> End:
     volume = play.world.cluster.volumes[0]
-    usual = volume.other_bytes
     if fault.chance.random() < 0.5:
         play.world.set_volume(volume.mount, online=False)
         return lambda: play.world.set_volume(volume.mount, online=True)
     volume.other_bytes = volume.size_bytes
 
     def end() -> None:
-        volume.other_bytes = usual
+        volume.other_bytes = play.usual.volume_bytes
 
     return end
 

@@ -158,6 +158,8 @@ def drift_is_told(c: "Checker", report: ClusterReport) -> Found:
         if vm is None or row is None or last > move.at_seconds or last >= began:
             continue
         rests = move.vm_id not in restless and move.vm_id not in c.world.cluster.migrations
+        role = c.world.cluster.roles.get(vm.id)
+        rests = rests and vm.state is VmState.Running and not (role and role.failing_over)
         if rests and vm.unlisted_until is None and not same_name(row.owner, vm.node):
             yield f"{vm.name}, on {vm.node} since {last}, is told to be on {row.owner}"
 
