@@ -302,7 +302,7 @@ def wanted_there(c: "Checker", order: Order) -> Found:
         return
     better = any(
         want.rank(order.target) < want.rank(order.source)
-        or (want.breaks_a_rule_on(order.source) and not want.breaks_a_rule_on(order.target))
+        or want.broken_on(order.target) < want.broken_on(order.source)
         for want in wants
     )
     if not better and not _someone_needs_room(c, order):

@@ -149,7 +149,10 @@ def _crash(play: "Play", fault: Fault) -> End:
 
 def _pause(play: "Play", fault: Fault) -> End:
     chance = fault.chance
-    play.world.pause_node(fault.node, drain_roles=chance.random() < 0.7)
+    if chance.random() < 0.2:
+        play.world.avoid_node(fault.node)
+        return lambda: play.world.avoid_node(fault.node, avoid=False)
+    play.world.pause_node(fault.node, drain_roles=chance.random() < 0.6)
     failback = chance.choice(("NoFailback", "Immediate", "Policy"))
     return lambda: play.world.resume_node(fault.node, failback)  # type: ignore[arg-type]
 
@@ -227,7 +230,17 @@ def _never_ends(play: "Play", fault: Fault) -> End:
 
 
 def _foreign_move(play: "Play", fault: Fault) -> None:
-    play.world.move_live(fault.vm, fault.node)
+    """An administrator does what we were about to do, or the opposite."""
+    known = [vm for vm in play.world.cluster.vms.values() if vm.name.lower() == fault.vm.lower()]
+    if not known:  # it was to be created: somebody is faster
+        play.world.add_vm(fault.vm, fault.node, memory_bytes=GIB, running=False)
+    elif known[0].id in play.world.cluster.roles:
+        play.world.move_live(known[0].id, fault.node)
+    elif fault.chance.random() < 0.5:
+        play.world.register(known[0].id)
+    else:
+        other = fault.chance.choice(sorted(play.world.cluster.roles))
+        play.world.rename_role(other, fault.vm)
 
 
 def _balancer(play: "Play", fault: Fault) -> End:
@@ -278,13 +291,18 @@ def _backup(play: "Play", fault: Fault) -> End:
 
 
 def _vm_state(play: "Play", fault: Fault) -> End:
-    match fault.chance.randrange(3):
+    match fault.chance.randrange(4):
         case 0:
             play.world.stop_vm(fault.vm)
         case 1:
             play.world.save_vm(fault.vm)
-        case _:
+        case 2:
             play.world.pause_vm(fault.vm)
+        case _:
+            owner = play.world.role(fault.vm).owner
+            play.world.set_possible_owners(fault.vm, [owner])
+            everywhere = [node.name for node in play.world.cluster.nodes.values()]
+            return lambda: play.world.set_possible_owners(fault.vm, everywhere)
     return lambda: play.wake_vm(fault.vm)
 
 
@@ -415,6 +433,7 @@ BEFORE_COMMAND = frozenset(
         Kind.BACKUP_LOCK,
         Kind.VM_STATE_CHANGE,
         Kind.MEMORY_GROWS,
+        Kind.DISK_FULL,
         Kind.MIGRATION_FAILS,
     }
 )
@@ -436,7 +455,9 @@ LASTS_SECONDS: Mapping[Kind, tuple[float, float]] = {
 def called(call: Call, fault: Fault, names: Callable[[str], str | None]) -> Fault:
     """The fault turned on the VM and the nodes of a command that is about to take effect."""
     arguments = call.arguments
-    vm = names(str(arguments.get("vmId", "")))
+    vm = names(str(arguments.get("vmId", ""))) or str(arguments.get("name", ""))
     target = str(arguments.get("target") or call.node)
-    ends = (call.node, target) if fault.kind is not Kind.FOREIGN_MOVE else (fault.node,)
-    return replace(fault, vm=vm or fault.vm, node=fault.chance.choice(ends))
+    ends = (call.node, target, target)
+    if fault.kind is Kind.FOREIGN_MOVE and call.operation == "moveRole":
+        ends = (fault.node,)
+    return replace(fault, vm=vm, node=fault.chance.choice(ends))

@@ -309,7 +309,7 @@ class Play:
         for want in self.checker.wants.values():
             ids = self.checker.meant(want)
             vm = next((self.world.cluster.vms.get(i) for i in sorted(ids)), None)
-            if want.suspended:
+            if want.suspended or self._is_frozen(want):
                 continue
             if vm is None:
                 found.extend([want.spec] if want.creates else ())
@@ -319,9 +319,17 @@ class Play:
             if want.registers and not clustered and shared:
                 found.append(want.spec)
             runs = vm.state is VmState.Running and clustered
+            runs = runs and all(disk.physical_disk is None for disk in vm.disks)
             if runs and want.movable and self._could_be_better(want, vm):
                 found.append(f"{want.spec} on {vm.node}")
         return found
+
+    def _is_frozen(self, want: Want) -> bool:
+        """Whether several VMs bear its name, or one that is not the one it meant at first."""
+        named = {v.id for v in self.world.cluster.vms.values() if v.name.lower() == want.name}
+        made = {o.job.vm_id for o in self.checker.orders if o.job is not None}
+        meant = self.checker.meant(want)
+        return len(named | meant) > 1 or bool(want.creates and named and not named & (made | meant))
 
     def _could_be_better(self, want: Want, vm: VirtualMachine) -> bool:
         """Whether a node where it would be right, or more so, has room for it."""
@@ -331,7 +339,11 @@ class Play:
             nodes = [n for n in self.world.cluster.nodes if not want.breaks_a_rule_on(n)]
         else:
             nodes = list(want.preferred[: want.rank(vm.node)])
-        return any(self._has_room(node, vm) for node in nodes)
+        role = self.world.role(vm.id)
+        allowed = {node.lower() for node in role.possible} & {
+            node.lower() for node in role.possible_configuration
+        }
+        return any(self._has_room(node, vm) for node in nodes if node.lower() in allowed)
 
     def _has_room(self, node: str, vm: VirtualMachine) -> bool:
         reserve = self.checker.limits.reserve(self.world.node(node).memory_bytes)
