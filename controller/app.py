@@ -5,6 +5,7 @@ is let, and `serve_world` puts a simulated cluster on the network.
 """
 
 import asyncio
+import gc
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -200,6 +201,9 @@ class Controller:
 
     async def serve(self, listening: socket) -> None:
         """Reconcile and serve HTTP until cancelled."""
+        # A full collection stops every thread. What is there now stays: modules, models, specs.
+        gc.collect()
+        gc.freeze()
         application = make_application(
             Sources(
                 board=self.board,
