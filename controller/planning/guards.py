@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from controller.model.desired import MigrationKind, VMDesired
+from controller.model.history import IntentState
 from controller.model.names import same_name
 from controller.model.observed import NodeState, RoleState, VMObserved, VMState
 from controller.model.plan import ActionKind, Hold, HoldReason, Verdict
 from controller.model.policy import Balancer, Mode
+from controller.planning.disks import lacking_disks
 from controller.planning.high_availability import blocking_check
 from controller.planning.holds import hold_on, hold_on_cluster
 from controller.planning.standing import Case
@@ -49,7 +51,7 @@ def create_hold(view: View, want: VMDesired) -> Hold | None:
     looks = view.history.absent_cycles.get(want.key, 0)
     needed = view.desired.policy.complete_cycles_before_acting
     if looks >= needed and view.sees_all:
-        return None
+        return _refused_lately(view, want, ActionKind.CREATE)
     return hold_on(
         want,
         HoldReason.ABSENCE_UNCONFIRMED,
@@ -235,10 +237,59 @@ def _high_availability_blocked(view: View, want: VMDesired, seen: VMObserved) ->
 
 def _host_unfit(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     node = next((n for n in view.nodes.values() if same_name(n.name, seen.host)), None)
-    if node is not None and node.answered and node.state is NodeState.UP and not node.draining:
+    if node is not None and node.is_target:
         return None
     return hold_on(want, HoldReason.TARGET_UNFIT, host=seen.host or "")
 
+
+def _failback_under_way(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    node = view.observed.node(seen.owner)
+    if node is None or not node.failback_in_progress:
+        return None
+    return hold_on(want, HoldReason.FAILBACK_UNDER_WAY, node=node.name)
+
+
+def _half_created(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """A VM of our making that lacks a disk of its template is not finished, whatever its mark."""
+    ours = seen.creation_mark is not None or any(
+        i.key == want.key and i.kind == ActionKind.CREATE for i in view.history.intents
+    )
+    lacking = lacking_disks(want, seen) if ours else ()
+    if not lacking:
+        return None
+    return hold_on(want, HoldReason.HALF_CREATED, host=seen.host or "", lacking=", ".join(lacking))
+
+
+def _register_refused_lately(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    return _refused_lately(view, want, ActionKind.REGISTER)
+
+
+def _refused_lately(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:
+    """What a node found that no look shows is asked again after a rest, not at every look."""
+    last = next(
+        (i for i in reversed(view.history.intents) if i.key == want.key and i.kind == kind), None
+    )
+    if last is None or last.state is not IntentState.NOT_DONE or last.closed_at is None:
+        return None
+    if last.detail.split(":")[0] not in NOT_SHOWN_BY_A_LOOK:
+        return None
+    until = last.closed_at + timedelta(seconds=view.desired.policy.cooldown_seconds)
+    if view.now >= until:
+        return None
+    return hold_on(want, HoldReason.COOLDOWN, until=until, action=kind, refused=last.detail)
+
+
+NOT_SHOWN_BY_A_LOOK = frozenset(
+    {
+        "roleNameFree",
+        "folderFree",
+        "disksFree",
+        "disksExist",
+        "mediaExists",
+        "volumeHasRoom",
+    }
+)
+"""Conditions of docs/protocol.md: refused by one of the others, the next look tells why."""
 
 CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
     _cluster_changed,
@@ -257,13 +308,16 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
     _pinned,
     _locked,
     _busy,
+    _failback_under_way,
     _foreign_move,
     _cooldown,
 )
 REGISTER_GUARDS: tuple[VMGuard, ...] = (
+    _half_created,
     _high_availability_blocked,
     _host_unfit,
     _not_at_rest,
     _busy,
+    _register_refused_lately,
 )
-START_GUARDS: tuple[VMGuard, ...] = (_host_unfit, _not_off, _locked, _busy)
+START_GUARDS: tuple[VMGuard, ...] = (_half_created, _host_unfit, _not_off, _locked, _busy)
