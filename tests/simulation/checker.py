@@ -187,7 +187,7 @@ class Checker:
     def shown(self, asked_seconds: float, reply: Reply, *, stale: bool) -> None:
         self.evidence.add(asked_seconds, reply, stale=stale)
         self._bind()
-        self._show_foreign(reply)
+        self._show_moves(reply)
         self._count_quiet()
 
     def leaves(self, call: Call) -> None:
@@ -345,8 +345,13 @@ class Checker:
                     vm.id for vm in self.world.cluster.vms.values() if vm.name.lower() == want.name
                 )
 
-    def _show_foreign(self, reply: Reply) -> None:
+    def _show_moves(self, reply: Reply) -> None:
         listed = {vm["id"] for vm in reply.data["vms"]}
+        for order in self.orders:
+            there = same_name(order.target, reply.node) and order.vm_id in listed
+            there = there and order.vm_id not in reply.truth.flights
+            if order.landed and there and reply.made_seconds >= (order.ended_seconds or 0.0):
+                order.shown = True
         for i, move in enumerate(self.foreign):
             here = move.target.lower() == reply.node.lower()
             since = reply.made_seconds >= move.at_seconds
@@ -356,7 +361,8 @@ class Checker:
     def _count_quiet(self) -> None:
         """Looks that showed every node, with nothing in flight in truth."""
         shown: list[Shown] = list(self.evidence.current())
-        if self.evidence.is_complete() and not any(s.note.flights for s in shown):
+        moving = {vm_id for s in shown for vm_id in s.note.flights}
+        if self.evidence.is_complete() and not any(self.evidence.shows_move(v) for v in moving):
             self.looks_quiet += 1
 
     def _truth_before(self, order: Order) -> Before:

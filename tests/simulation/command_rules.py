@@ -207,7 +207,7 @@ def spaced(c: "Checker", order: Order) -> Found:
     done = [
         o
         for o in c.others_of(order)
-        if o.kind == "moveRole" and o.landed and o.life == c.journal_life
+        if o.kind == "moveRole" and o.shown and o.life == c.journal_life
     ]
     if not done or done[-1].ended_seconds is None:
         return

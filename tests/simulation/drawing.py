@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from controller.simulator.doubts import Doubts
-from tests.simulation.faults import BEFORE_COMMAND, LASTS_SECONDS, PLAYED, Fault, Kind
+from tests.simulation.faults import IN_THE_GAP, LASTS_SECONDS, PLAYED, Fault, Gap, Kind
 
 GIB = 1024**3
 KEPT_DOUBTS = frozenset({"role_cmdlets_over_winrm"})
@@ -162,10 +162,11 @@ class _Drawn:
         fate = chance.random()
         if fate < 0.06:
             vm.exists = False
-        elif fate < 0.14:
+        elif fate < 0.16:
             vm.clustered = False
-        elif fate < 0.19:
-            vm.state = "Off"
+            vm.state = chance.choice(("Running", "Off"))
+        elif fate < 0.21:
+            vm.state = chance.choice(("Off", "Off", "Saved", "Paused"))
         elif fate < 0.30:
             vm.managed = False
         return vm
@@ -236,7 +237,7 @@ class _Drawn:
         elif style < 0.6:
             owners = {"possible": [_cased(chance, n) for n in (best, chance.choice(others))]}
         spec: dict[str, Any] = {"vm": {"name": _cased(chance, vm.name)}, "owners": owners}
-        if not vm.clustered or not vm.exists:
+        if not vm.exists or (not vm.clustered and chance.random() < 0.8):
             spec["highAvailability"] = {"register": True}
             if chance.random() < 0.7 or not vm.exists:
                 spec["highAvailability"]["start"] = "AfterRegistration"
@@ -321,5 +322,7 @@ def _fault(chance: random.Random, plan: _Drawn, safety: float, kind: Kind) -> Fa
         node=chance.choice(plan.nodes),
         vm=chance.choice([vm.name for vm in plan.vms if vm.exists]),
         salt=chance.randrange(1 << 30),
-        before_command=kind in BEFORE_COMMAND and chance.random() < 0.5,
+        gap=chance.choice((Gap.NONE, Gap.NONE, Gap.BEFORE, Gap.BEFORE, Gap.AFTER))
+        if kind in IN_THE_GAP
+        else Gap.NONE,
     )

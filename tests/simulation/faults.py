@@ -67,6 +67,14 @@ class Kind(Enum):
     JOURNAL_ERROR = 40
 
 
+class Gap(Enum):
+    """Whether a fault waits, after its time, for a command, and strikes that command's VM."""
+
+    NONE = ""
+    BEFORE = ", right before the next command takes effect"
+    AFTER = ", right after the next command took effect"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault of a schedule."""
@@ -79,8 +87,7 @@ class Fault:
     vm: str
     salt: int
     """Decides what is left open, such as which command is hit."""
-    before_command: bool = False
-    """It strikes right before the next command takes effect, on that command's VM."""
+    gap: Gap = Gap.NONE
 
     @property
     def chance(self) -> random.Random:
@@ -88,9 +95,8 @@ class Fault:
         return random.Random(self.salt)
 
     def __str__(self) -> str:
-        when = ", before the next command" if self.before_command else ""
         return (
-            f"{self.at_seconds:.0f} s{when}: F{self.kind.value} {self.kind.name.lower()}"
+            f"{self.at_seconds:.0f} s{self.gap.value}: F{self.kind.value} {self.kind.name.lower()}"
             f" node {self.node}, VM {self.vm}, {self.seconds:.0f} s, salt {self.salt}"
         )
 
@@ -229,7 +235,7 @@ def _never_ends(play: "Play", fault: Fault) -> End:
     return end
 
 
-def _foreign_move(play: "Play", fault: Fault) -> None:
+def _foreign_move(play: "Play", fault: Fault) -> End | None:
     """An administrator does what we were about to do, or the opposite."""
     known = [vm for vm in play.world.cluster.vms.values() if vm.name.lower() == fault.vm.lower()]
     if not known:  # it was to be created: somebody is faster
@@ -240,7 +246,10 @@ def _foreign_move(play: "Play", fault: Fault) -> None:
         play.world.register(known[0].id)
     else:
         other = fault.chance.choice(sorted(play.world.cluster.roles))
+        usual = play.world.role(other).name
         play.world.rename_role(other, fault.vm)
+        return lambda: play.world.rename_role(other, usual)
+    return None
 
 
 def _balancer(play: "Play", fault: Fault) -> End:
@@ -291,13 +300,17 @@ def _backup(play: "Play", fault: Fault) -> End:
 
 
 def _vm_state(play: "Play", fault: Fault) -> End:
-    match fault.chance.randrange(4):
+    match fault.chance.randrange(5):
         case 0:
             play.world.stop_vm(fault.vm)
         case 1:
             play.world.save_vm(fault.vm)
         case 2:
             play.world.pause_vm(fault.vm)
+        case 3:  # the cluster gives the resource up, and the guest goes on
+            role = play.world.role(fault.vm)
+            role.failed = True
+            return lambda: setattr(role, "failed", False)
         case _:
             owner = play.world.role(fault.vm).owner
             play.world.set_possible_owners(fault.vm, [owner])
@@ -424,7 +437,7 @@ NOT_YET: Mapping[Kind, str] = {
     " tests/protocol plays on the wire",
     Kind.GIT_OUTAGE: "specs come from a directory; the Git source does not exist yet",
 }
-BEFORE_COMMAND = frozenset(
+IN_THE_GAP = frozenset(
     {
         Kind.NODE_CRASH,
         Kind.PAUSE,
@@ -437,7 +450,7 @@ BEFORE_COMMAND = frozenset(
         Kind.MIGRATION_FAILS,
     }
 )
-"""Those that are also played in the gap between look and command."""
+"""Those that are also played between look and command, and between two commands."""
 LASTS_SECONDS: Mapping[Kind, tuple[float, float]] = {
     Kind.NODE_CRASH: (300.0, 1500.0),
     Kind.REBOOT: (60.0, 230.0),

@@ -48,6 +48,8 @@ class Order:
     job: Job | None = None
     landed: bool = False
     """A move: whether the VM got there."""
+    shown: bool = False
+    """Whether the controller was shown that it got there."""
 
     @property
     def kind(self) -> str:

@@ -25,15 +25,16 @@ from controller.simulator.world import World
 from tests.scenarios.play import cluster_document
 from tests.simulation.checker import Checker, Limits, Violation
 from tests.simulation.drawing import Change, Options
-from tests.simulation.faults import PLAYED, End, Fault, called
+from tests.simulation.faults import PLAYED, End, Fault, Gap, called
 from tests.simulation.invariants import AT_END, ON_COMMAND, ON_EFFECT, ON_REPORT, ON_STEP
 from tests.simulation.site import Site
 from tests.simulation.wants import Want
 from tests.simulation.wire import Wire
 from tests.support.in_process import Call
-from tests.support.virtual_time import run_virtual
+from tests.support.virtual_time import VirtualLoop, run_virtual
 
 TICK_SECONDS = 5.0
+GAP_SECONDS = 1.2
 CALM_SECONDS = 4 * 3600.0
 """By then the mended cluster has all its nodes and VMs back, or the heal is wrong."""
 SLACK_SECONDS = 3600.0
@@ -106,13 +107,19 @@ class Play:
             at_end=AT_END,
         )
         self.wire = Wire(self.world, lambda: asyncio.get_running_loop().time(), self.checker)
-        self.site = Site(wire=self.wire, cluster=self._config, folder=self.folder, sinks=[self])
+        self.site = Site(
+            wire=self.wire,
+            cluster=self._config,
+            folder=self.folder,
+            sinks=[self],
+            stand_still=self._stand_still,
+        )
         self._watch_every_event()
         cluster = self.world.cluster
         self.usual = Usual(
             reserve_bytes={node.name: node.reserve_bytes for node in cluster.nodes.values()},
             volume_bytes=cluster.volumes[0].other_bytes,
-            running=frozenset(vm.id for vm in cluster.vms.values() if vm.running_since is not None),
+            running=frozenset(vm.id for vm in cluster.vms.values() if vm.state is VmState.Running),
         )
 
     async def show(self, report: ClusterReport) -> None:
@@ -165,6 +172,8 @@ class Play:
         while loop.time() < end and not until():
             due = min([at for at, _ in self._late], default=end)
             tick = TICK_SECONDS if not self._mended or until() is not None else seconds
+            # What strikes in a gap comes at its own time, so the tick is short while it may.
+            tick = min(tick, GAP_SECONDS) if self.wire.after or self.wire.before else tick
             await asyncio.sleep(max(0.001, min(tick, due - loop.time(), end - loop.time())))
             self.wire.come_to_now()
             self._do_due(loop.time())
@@ -180,6 +189,17 @@ class Play:
                 event[1]()
             self.wire.changes += 1
             self.checker.step()
+
+    def _stand_still(self, seconds: float) -> None:
+        """The controller is frozen: everything else goes on, each thing at its time."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        end = loop.time() + seconds
+        while loop.time() < end:
+            due = min([at for at, _ in self._late if at > loop.time()], default=end)
+            loop.leap(min(due, end) - loop.time())
+            self.wire.come_to_now()
+            self._do_due(loop.time())
 
     def _is_wrong(self) -> bool:
         for error in self.site.errors:
@@ -211,16 +231,22 @@ class Play:
                 self.world.start_vm(vm)
 
     def _strike(self, fault: Fault) -> None:
-        if not fault.before_command:
-            self._begin(fault)
-            return
-
         def at_command(call: Call) -> None:
             names = {vm.id: vm.name for vm in self.world.cluster.vms.values()}
+            turned = called(call, fault, names.get)
+            if fault.gap is Gap.AFTER:  # a job has begun by then
+                self.later(GAP_SECONDS, lambda: self._begin(turned))
+                return
             with suppress(Refusal, KeyError):
-                self._begin(called(call, fault, names.get))
+                self._begin(turned)
 
-        self.wire.before.append(at_command)
+        match fault.gap:
+            case Gap.NONE:
+                self._begin(fault)
+            case Gap.BEFORE:
+                self.wire.before.append(at_command)
+            case Gap.AFTER:
+                self.wire.after.append(at_command)
 
     def _begin(self, fault: Fault) -> None:
         end = PLAYED[fault.kind](self, fault)
@@ -243,6 +269,7 @@ class Play:
         for salt in tuple(self._running):
             self._end(salt)
         self.wire.before.clear()
+        self.wire.after.clear()
         self.wire.traps.clear()
         self._mended = True
         if not await self._pass(CALM_SECONDS, until=self._is_calm):
@@ -259,7 +286,7 @@ class Play:
             with suppress(Refusal):
                 self._mend_node(node.name)
         for vm in tuple(cluster.vms.values()):
-            if vm.id in self.usual.running and vm.running_since is None:
+            if vm.id in self.usual.running and vm.state is not VmState.Running:
                 with suppress(Refusal):
                     self.wake_vm(vm.id)
         ups = all(node.state is NodeState.Up for node in cluster.nodes.values())
@@ -279,6 +306,8 @@ class Play:
             self.world.heal(name)
         elif node.state is NodeState.Paused or node.drain is not DrainStatus.NotInitiated:
             self.world.resume_node(name)
+        elif node.state is NodeState.Down and not node.flags and node.lost_at is not None:
+            self.world.crash_node(name)  # it hangs, and somebody turns it off and on
 
     async def _converges(self) -> bool:
         """L1: everything gets to its place in time, by the truth and in the controller's eyes."""
@@ -316,7 +345,8 @@ class Play:
                 continue
             clustered = vm.id in self.world.cluster.roles
             shared = vm.path.lower().startswith("c:\\clusterstorage\\")
-            if want.registers and not clustered and shared:
+            rests = vm.state in (VmState.Running, VmState.Off)
+            if want.registers and not clustered and shared and rests:
                 found.append(want.spec)
             runs = vm.state is VmState.Running and clustered
             runs = runs and all(disk.physical_disk is None for disk in vm.disks)
@@ -325,11 +355,14 @@ class Play:
         return found
 
     def _is_frozen(self, want: Want) -> bool:
-        """Whether several VMs bear its name, or one that is not the one it meant at first."""
-        named = {v.id for v in self.world.cluster.vms.values() if v.name.lower() == want.name}
+        """Whether which VM it means is not clear, so that nothing may be done about it."""
+        named = [v for v in self.world.cluster.vms.values() if v.name.lower() == want.name]
+        if any(v.notes.endswith(":creating") for v in named):
+            return True  # what is left of a creation that broke off is for a person to judge
+        ids = {v.id for v in named}
         made = {o.job.vm_id for o in self.checker.orders if o.job is not None}
         meant = self.checker.meant(want)
-        return len(named | meant) > 1 or bool(want.creates and named and not named & (made | meant))
+        return len(ids | meant) > 1 or bool(want.creates and ids and not ids & (made | meant))
 
     def _could_be_better(self, want: Want, vm: VirtualMachine) -> bool:
         """Whether a node where it would be right, or more so, has room for it."""

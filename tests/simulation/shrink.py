@@ -14,7 +14,7 @@ from typing import TypeVar
 import yaml
 
 from tests.simulation.drawing import Options
-from tests.simulation.faults import Fault, Kind
+from tests.simulation.faults import Fault, Gap, Kind
 from tests.simulation.play import Result, play
 
 Item = TypeVar("Item")
@@ -129,7 +129,7 @@ def _steps(fault: Fault) -> list[dict[str, object]]:
         return []
     begin: dict[str, object] = {"do": _SENTENCES[fault.kind].format(**names)}
     when: dict[str, object] = {"at": round(fault.at_seconds)}
-    steps = [{**({"before": "move"} if fault.before_command else when), **begin}]
+    steps = [{**({"before": "move"} if fault.gap is Gap.BEFORE else when), **begin}]
     if fault.kind in _ENDS:
         end = round(fault.at_seconds + fault.seconds)
         steps.append({"at": end, "do": _ENDS[fault.kind].format(**names)})

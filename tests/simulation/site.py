@@ -39,7 +39,6 @@ from tests.support.process import (
     Watched,
     is_death,
 )
-from tests.support.virtual_time import VirtualLoop
 
 STOP_SECONDS = 10.0
 """Within these an orderly stop must be over."""
@@ -89,7 +88,9 @@ class Site:
         cluster: Document,
         folder: Path,
         sinks: Sequence[StatusSink],
+        stand_still: Callable[[float], None],
     ) -> None:
+        """`stand_still` lets time pass for everybody but the process."""
         self.cluster = cluster
         self.disk = Disk()
         self.journal = folder / "state" / "journal.sqlite"
@@ -98,6 +99,7 @@ class Site:
         self._wire = wire
         self._specs = folder / "specs"
         self._sinks = tuple(sinks)
+        self._stand_still = stand_still
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._freeze_seconds = 0.0
@@ -202,10 +204,8 @@ class Site:
         """A frozen process notices nothing: time has passed when its call goes on."""
         # Between the last check and the wire no process could notice, so it is not frozen there.
         if self._freeze_seconds and not moment.startswith("actuator"):
-            loop = asyncio.get_running_loop()
-            assert isinstance(loop, VirtualLoop)
             seconds, self._freeze_seconds = self._freeze_seconds, 0.0
-            loop.leap(seconds)
+            self._stand_still(seconds)
         return False
 
     async def _live(self, line: Lifeline) -> None:

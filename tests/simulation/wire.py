@@ -125,6 +125,8 @@ class Wire:
     traps: list[Trap] = field(default_factory=list)
     before: list[Callable[[Call], None]] = field(default_factory=list)
     """Done right before the next command reaches its node, one a command."""
+    after: list[Callable[[Call], None]] = field(default_factory=list)
+    """The same, right after."""
     commands: list[Call] = field(default_factory=list)
     """Every command that left, in order."""
     late: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -281,6 +283,8 @@ class Wire:
                 self.onlooker.lost(call)
                 raise Unreachable(f"{call.node} has no power") from error
             self.onlooker.executed(call, said)
+            if self.after:
+                self.after.pop(0)(call)
             return said
 
     # ---- helpers
