@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from controller.model.control import Approval, Stop
+
 
 class IntentState(StrEnum):
     """How far an intent got, by what was *seen*; a return code never ends one."""
@@ -105,6 +107,15 @@ class History:
     """Successive complete observations since the process began or the journal was lost."""
     quiet_cycles: int = 0
     """Those of them, at the end, that showed nothing in flight."""
+    epoch: int | None = None
+    """The fencing epoch that this process claimed; None before it did."""
+    holder: str = ""
+    """GUID under which this process claims; drawn anew at each start, so never journalled."""
+    superseded: bool = False
+    """A newer epoch than ours was seen: another controller took over, and this one only looks."""
+    stops: tuple[Stop, ...] = ()
+    """In force, by anybody's order."""
+    approvals: tuple[Approval, ...] = ()
     trusted: bool = False
     """Whether the journal was there at the start; else nothing acts before enough quiet cycles."""
 

@@ -1,0 +1,53 @@
+"""What people order the controller itself to do: stop, pause, resume, approve.
+
+A stop never touches what runs: it only keeps new commands from leaving.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class StopScope(StrEnum):
+    """How much a stop covers."""
+
+    VM = "VM"
+    NODE = "Node"
+    CLUSTER = "Cluster"
+    EVERYTHING = "Everything"
+
+
+class StopSource(StrEnum):
+    """The way by which it came; each works without the others."""
+
+    API = "API"
+    FLAG_FILE = "FlagFile"
+    SIGNAL = "Signal"
+    CLUSTER_FLAG = "ClusterFlag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A pause in force. `name` is the VM's or node's; empty for the wider scopes."""
+
+    id: str
+    scope: StopScope
+    name: str
+    source: StopSource
+    owner: str
+    """Who ordered it."""
+    reason: str
+    since: datetime
+    until: datetime | None = None
+    """None: until somebody resumes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Somebody's yes to exactly one plan on exactly one state of the cluster."""
+
+    digest: str
+    """The plan's digest: it covers what the plan does and what it rests on."""
+    owner: str
+    reason: str
+    at: datetime
