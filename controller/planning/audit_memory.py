@@ -62,8 +62,10 @@ def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
     node_max = policy.moves_per_node_max
     if cluster_own is not None:
         node_max = min(node_max, cluster_own)
-    for wave in sorted({a.wave for a in w.plan.actions}):
-        moves = [a for a in w.plan.moves if a.wave == wave]
+    waves: dict[int, list[Action]] = {}
+    for action in w.plan.moves:
+        waves.setdefault(action.wave, []).append(action)
+    for wave, moves in sorted(waves.items()):
         busy: dict[str, int] = {}
         under_way = w.moving if wave == 0 else ()
         for nodes in (
@@ -77,7 +79,7 @@ def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
             for name in (fold(move.source or ""), fold(move.target)):
                 if busy[name] > max(node_max, least):
                     yield _found("node limit", move, f"{busy[name]} moves on {name} at once")
-        if moves and len(under_way) + len(moves) > max(policy.moves_per_cluster_max, least):
+        if len(under_way) + len(moves) > max(policy.moves_per_cluster_max, least):
             yield _found("cluster limit", moves[-1], f"{len(under_way) + len(moves)} at once")
 
 

@@ -125,7 +125,7 @@ def _moving(
         order, migration = ordered.get(vm.id), vm.migration
         if order is None and migration is None and not (vm.role and vm.role.queued):
             continue
-        source = (migration.source if migration else None) or (order.source if order else None)
+        source = (order.source if order else None) or (migration.source if migration else None)
         told = (migration.target if migration else None, order.target if order else None)
         targets = {fold(t) for t in told if t is not None}
         start = fold(source or vm.owner or "")

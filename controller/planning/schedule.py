@@ -9,7 +9,7 @@ Two moves into a node that is short of room keep their order, so what the order 
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -128,12 +128,12 @@ def _opened(
         spare[move.target] -= move.memory_bytes
     hops: list[Step] = []
     while True:
-        ordered, room, locked = _one_by_one(view, hops, moves)
-        if not locked:
-            return ordered, ()
-        hop = _best_hop(locked, room, spare, hop_nodes, {h.key for h in hops})
+        way = _OneByOne(view, hops, moves).run()
+        if not way.locked:
+            return way.ordered, ()
+        hop = _best_hop(way.locked, way.room, spare, hop_nodes, {h.key for h in hops})
         if hop is None:
-            return [], tuple(locked)
+            return [], tuple(way.locked)
         spare[hop.target] -= hop.memory_bytes
         hops.append(hop)
         moves = [
@@ -141,32 +141,66 @@ def _opened(
         ]
 
 
-def _one_by_one(
-    view: View, hops: list[Step], moves: list[Step]
-) -> tuple[list[Step], dict[str, int], list[Step]]:
-    """Run hops and moves one at a time; give the order, the room in the end, and what is locked."""
-    room = dict(view.room_later)
-    hopping = {hop.key for hop in hops}
-    pending = [*hops, *moves]
-    ordered: list[Step] = []
-    while pending:
-        needed = {p.target for p in pending if p.memory_bytes > room[p.target]}
-        able = [
-            p
-            for p in pending
-            if p.memory_bytes <= room[p.target] and not (p.returns and p.key in hopping)
-        ]
-        if not able:
-            break
-        # Who frees a node that others wait for goes first: else a small guest takes the last room.
-        step = min(able, key=lambda p: p.source not in needed)
-        pending.remove(step)
-        ordered.append(step)
+class _OneByOne:
+    """Hops and moves run one at a time, as far as there is an order for them."""
+
+    def __init__(self, view: View, hops: list[Step], moves: list[Step]) -> None:
+        self.ordered: list[Step] = []
+        self.locked = [*hops, *moves]
+        self.room = dict(view.room_later)
+        self._hopping = {hop.key for hop in hops}
+
+    def run(self) -> "_OneByOne":
+        """Who frees a node that others wait for goes first, then who enters a node that can hold
+        all who still come: else a small guest takes the last room and locks the rest."""
+        while self.locked:
+            asked: dict[str, int] = {}
+            for step in self.locked:
+                asked[step.target] = asked.get(step.target, 0) + step.memory_bytes
+            needed = {p.target for p in self.locked if p.memory_bytes > self.room[p.target]}
+            roomy = {node for node, memory in asked.items() if memory <= self.room[node]}
+            if not (
+                self._take(sources=needed, most=1)
+                or self._take(targets=roomy)
+                or self._take(most=1)
+            ):
+                break
+        return self
+
+    def _take(
+        self,
+        *,
+        sources: Collection[str] | None = None,
+        targets: Collection[str] | None = None,
+        most: int | None = None,
+    ) -> int:
+        """Run every step of these that can run, in order; say how many."""
+        left: list[Step] = []
+        taken = 0
+        for step in self.locked:
+            wanted = (
+                (sources is None or step.source in sources)
+                and (targets is None or step.target in targets)
+                and (most is None or taken < most)
+            )
+            if wanted and self._is_able(step):
+                self._run(step)
+                taken += 1
+            else:
+                left.append(step)
+        self.locked = left
+        return taken
+
+    def _is_able(self, step: Step) -> bool:
+        waits = step.returns and step.key in self._hopping
+        return step.memory_bytes <= self.room[step.target] and not waits
+
+    def _run(self, step: Step) -> None:
+        self.ordered.append(step)
+        self.room[step.target] -= step.memory_bytes
+        self.room[step.source] += step.memory_bytes
         if step.hop_for is not None:
-            hopping.discard(step.key)
-        room[step.target] -= step.memory_bytes
-        room[step.source] += step.memory_bytes
-    return ordered, room, pending
+            self._hopping.discard(step.key)
 
 
 def _best_hop(
@@ -235,7 +269,9 @@ class _Replay:
     def _start_what_may(self, pending: list[int]) -> list[int]:
         left: list[int] = []
         taken: set[str] = set()
-        for i in pending:
+        for at, i in enumerate(pending):
+            if self._now > 0.0 and self._under_way >= max(self._view.cluster_limit, 1):
+                return left + pending[at:]
             step = self._ordered[i]
             why = self._why_not(step, taken)
             if why is None:

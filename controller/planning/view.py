@@ -157,7 +157,8 @@ def _flights(
     for vm_id in sorted(moving):
         vm, intent = moving[vm_id], ours.get(vm_id)
         told = vm.migration.source if vm.migration is not None else None
-        source = fold(told or (intent.source if intent else None) or vm.owner or "")
+        # Our own word first: in the switch-over both host and owner may be the target already.
+        source = fold((intent.source if intent else None) or told or vm.owner or "")
         targets = {fold(t) for t in (vm.migration and vm.migration.target,) if t}
         targets |= {fold(intent.target)} if intent is not None else set()
         if not targets:
