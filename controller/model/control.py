@@ -51,3 +51,16 @@ class Approval:
     owner: str
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """The right to act on a cluster: each command carries it, and the node compares.
+
+    Whoever claims takes a higher epoch than the cluster database holds, so that everybody who
+    acted before can act no more.
+    """
+
+    epoch: int
+    holder: str
+    """GUID of the claiming process."""

@@ -71,6 +71,12 @@ class HoldReason(StrEnum):
     AUDIT_VETO = "AuditVeto"
     BALANCER_ON = "BalancerOn"
     NOT_A_SIMULATOR = "NotASimulator"
+    EPOCH_NOT_CLAIMED = "EpochNotClaimed"
+    """The cluster database does not show our own fencing epoch, or two nodes do not agree on it."""
+    SUPERSEDED = "Superseded"
+    """Another controller claimed a newer epoch: this process only looks until it is restarted."""
+    STOPPED = "Stopped"
+    """Somebody ordered a stop."""
     # about one VM
     VIEW_INCOMPLETE = "ViewIncomplete"
     """Not seen, while a node is dark: it may be there."""

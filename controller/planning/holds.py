@@ -35,6 +35,9 @@ STOPS_ACTING: Final = frozenset(
         HoldReason.JOURNAL_BROKEN,
         HoldReason.BALANCER_ON,
         HoldReason.NOT_A_SIMULATOR,
+        HoldReason.EPOCH_NOT_CLAIMED,
+        HoldReason.SUPERSEDED,
+        HoldReason.STOPPED,
     }
 )
 """Holds on the cluster that cast no doubt on what is seen: where nothing is due, they hold nothing.

@@ -31,6 +31,11 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
     HoldReason.NOT_A_SIMULATOR: "Enforce acts only on simulated clusters in this release"
     " ({models})",
+    HoldReason.EPOCH_NOT_CLAIMED: "this controller does not hold the cluster: its epoch is"
+    " {epoch_own}, and the cluster database shows {epoch_shown}",
+    HoldReason.SUPERSEDED: "another controller took the cluster over from epoch {epoch_own}; this"
+    " one only looks until it is restarted",
+    HoldReason.STOPPED: "{owner} ordered a stop: {reason}",
     HoldReason.VIEW_INCOMPLETE: "it was not seen, and it may be where nobody answered: {not_seen}",
     HoldReason.OWNER_DISAGREES: "the cluster names {cluster} as its owner and Hyper-V runs it on"
     " {hypervisor}",
