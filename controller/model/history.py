@@ -84,6 +84,32 @@ class OwnMove:
     revision: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecMark:
+    """How the spec of one VM changed. Digests cover what decides about the VM, not where it stands
+    in which file."""
+
+    key: str
+    """The VMDesired's key."""
+    digest: str
+    """Of the spec as last seen."""
+    since: datetime
+    """When the spec was first seen so."""
+    accepted: str
+    """Of the spec that the VM last complied with, or that a person accepted; empty: of none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one of the last commands ended, for brakes to count."""
+
+    intent: str
+    vm: str
+    failed: bool
+    """It left, and had no effect. What a node refused because things had changed is no failure."""
+    at: datetime
+
+
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -116,6 +142,17 @@ class History:
     stops: tuple[Stop, ...] = ()
     """In force, by anybody's order."""
     approvals: tuple[Approval, ...] = ()
+    specs: Mapping[str, SpecMark] = field(default_factory=lambda: MappingProxyType({}))
+    """By VMDesired key, also of VMs that vanished from the specs until that is accepted."""
+    nodes_away: frozenset[str] = frozenset()
+    """Folded names of nodes not Up, or draining, isolated or quarantined, when last seen."""
+    node_up_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Folded name -> since when a node that was away is back. A node always seen Up is not here."""
+    results: tuple[Result, ...] = ()
+    """Of the last ten commands that ended, oldest first."""
+    last_look_at: datetime | None = None
+    """None before the first look of this process."""
+    clock_jumped_at: datetime | None = None
     trusted: bool = False
     """Whether the journal was there at the start; else nothing acts before enough quiet cycles."""
 

@@ -25,6 +25,9 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NO_HOP,
         HoldReason.NODE_UNKNOWN,
         HoldReason.RULES_CONFLICT,
+        HoldReason.PAUSED,
+        HoldReason.APPROVAL_NEEDED,
+        HoldReason.NODE_FAILURES,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""
@@ -38,6 +41,10 @@ STOPS_ACTING: Final = frozenset(
         HoldReason.EPOCH_NOT_CLAIMED,
         HoldReason.SUPERSEDED,
         HoldReason.STOPPED,
+        HoldReason.FAILURES,
+        HoldReason.SPECS_SHRANK,
+        HoldReason.OUTSIDE_WINDOW,
+        HoldReason.QUORUM_AT_RISK,
     }
 )
 """Holds on the cluster that cast no doubt on what is seen: where nothing is due, they hold nothing.
@@ -65,6 +72,8 @@ def hold_on(
     )
 
 
-def hold_on_cluster(reason: HoldReason, evidence: Mapping[str, str]) -> Hold:
+def hold_on_cluster(
+    reason: HoldReason, evidence: Mapping[str, str], until: datetime | None = None
+) -> Hold:
     """A hold on everything new in the cluster."""
-    return Hold(key="", vm="", reason=reason, evidence=dict(evidence))
+    return Hold(key="", vm="", reason=reason, evidence=dict(evidence), until=until)
