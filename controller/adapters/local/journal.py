@@ -13,9 +13,10 @@ for people to read, up to a bound.
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +30,9 @@ from controller.model.history import (
     Intent,
     IntentState,
     OwnMove,
+    Result,
     Sighting,
+    SpecMark,
 )
 from controller.model.report import Outcome
 
@@ -71,6 +74,9 @@ _INTENT = TypeAdapter(Intent)
 _SIGHTING = TypeAdapter(Sighting)
 _FOREIGN = TypeAdapter(ForeignMove)
 _MOVE = TypeAdapter(OwnMove)
+_SPEC = TypeAdapter(SpecMark)
+_RESULT = TypeAdapter(Result)
+_TIME = TypeAdapter(datetime)
 
 # They change with every look at a migration, and to begin them anew after a restart only makes us
 # wait longer before an intent is called not done.
@@ -204,6 +210,14 @@ def _entries(history: History, written: Entries) -> Entries:
         entries["foreign", f"{foreign.vm_id} {foreign.seen_at}"] = _text(_FOREIGN, foreign)
     for move in history.moves:
         entries["move", f"{move.vm_id} {move.started_at}"] = _text(_MOVE, move)
+    for spec in history.specs.values():
+        entries["spec", spec.key] = _text(_SPEC, spec)
+    for result in history.results:
+        entries["result", result.intent] = _text(_RESULT, result)
+    for node in sorted(history.nodes_away):
+        entries["node away", node] = "{}"
+    for node, since in history.node_up_since.items():
+        entries["node up", node] = _text(_TIME, since)
     return entries
 
 
@@ -222,8 +236,18 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
         sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),
         foreign=tuple(_FOREIGN.validate_json(body) for _, body in of("foreign")),
         moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
+        specs=MappingProxyType({key: _SPEC.validate_json(body) for key, body in of("spec")}),
+        results=_in_order(_RESULT.validate_json(body) for _, body in of("result")),
+        nodes_away=frozenset(node for node, _ in of("node away")),
+        node_up_since=MappingProxyType(
+            {node: _TIME.validate_json(body) for node, body in of("node up")}
+        ),
         trusted=_TRUST in entries,
     )
+
+
+def _in_order(results: Iterable[Result]) -> tuple[Result, ...]:
+    return tuple(sorted(results, key=lambda result: (result.at, result.intent)))
 
 
 def _recalled(intent: Intent, is_answered: bool) -> Intent:

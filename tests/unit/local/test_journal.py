@@ -20,7 +20,9 @@ from controller.model.history import (
     Intent,
     IntentState,
     OwnMove,
+    Result,
     Sighting,
+    SpecMark,
 )
 from controller.model.plan import Action, ActionKind, ActionReason
 from controller.model.report import Outcome, OutcomeResult
@@ -77,6 +79,15 @@ def full_history() -> History:
                 revision="r1",
             ),
         ),
+        specs={
+            "name:sql01": SpecMark(key="name:sql01", digest="d2", since=NOW, accepted="d1"),
+        },
+        results=tuple(
+            Result(intent=f"i{n}", vm="SQL01", failed=n == 2, at=NOW - timedelta(minutes=n))
+            for n in (2, 1)
+        ),
+        nodes_away=frozenset({"n3"}),
+        node_up_since={"n2": NOW},
         trusted=True,
     )
 
