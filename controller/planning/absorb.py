@@ -6,10 +6,9 @@ An open intent ends by what is seen: its effect, or two complete observations at
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Final
 
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import ForeignMove, History, Intent, IntentState, OwnMove, Sighting
@@ -23,17 +22,23 @@ from controller.model.observed import (
     VMState,
 )
 from controller.model.plan import ActionKind
+from controller.planning.cost import standing_cost
 from controller.planning.identity import Match, Roster, identify, roster
+from controller.planning.tally import (
+    KEPT,
+    after_clock,
+    last_results,
+    nodes_that_came_back,
+    spec_marks,
+)
 from controller.planning.view import is_moving
-
-KEPT: Final = timedelta(hours=24)
-"""How long moves, moves by others and settled intents stay: no rule looks back further."""
 
 
 def absorb(
     history: History, desired: DesiredState, observed: ObservedState, now: datetime
 ) -> History:
     """Settle intents, bind ids, notice moves and absences, count complete and quiet looks."""
+    history = after_clock(history, desired.policy, now)
     look = _Look(
         observed=observed,
         vms=roster(observed),
@@ -50,8 +55,10 @@ def absorb(
     complete = observed.is_complete
     quiet = complete and not _busy(intents, look)
     quiet_cycles = history.quiet_cycles + 1 if quiet else 0
-    return History(
-        cluster=history.cluster,
+    nodes_away, node_up_since = nodes_that_came_back(history, observed, now)
+    complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
+    return replace(
+        history,
         bound=bound,
         intents=_still_needed(intents, matches, now),
         sightings=sightings,
@@ -59,6 +66,11 @@ def absorb(
         moves=_own_moves(history, intents, now),
         absent_since=absent_since,
         absent_cycles=absent_cycles,
+        specs=spec_marks(history, desired, complying, now),
+        nodes_away=nodes_away,
+        node_up_since=node_up_since,
+        results=last_results(history, intents, now),
+        last_look_at=now,
         complete_cycles=history.complete_cycles + 1 if complete else 0,
         quiet_cycles=quiet_cycles,
         # Once enough quiet looks were had there is nothing left that the lost journal could know.
@@ -257,6 +269,15 @@ def _own_moves(history: History, intents: Iterable[Intent], now: datetime) -> tu
         if i.vm_id is not None
     )
     return tuple(m for m in (*history.moves, *done) if now - m.seen_at < KEPT)
+
+
+def _complies(want: VMDesired, match: Match, desired: DesiredState) -> bool:
+    """Whether nothing that the spec asks for is due."""
+    vm = match.vm
+    if vm is None or not _rests(vm) or (want.register and vm.role is None):
+        return False
+    home = vm.owner or ""
+    return standing_cost(want, desired.policy, home=home, node=home) == 0
 
 
 def _still_needed(

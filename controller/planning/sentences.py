@@ -36,7 +36,10 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.SUPERSEDED: "another controller took the cluster over from epoch {epoch_own}; this"
     " one only looks until it is restarted",
     HoldReason.STOPPED: "{owner} ordered a stop: {reason}",
-    HoldReason.CLOCK_JUMPED: "{jump}; what is seen counts anew until {until}",
+    HoldReason.SUGGESTED: "in mode Suggest a plan waits for its approval: `ownernode approve"
+    " {digest}`",
+    HoldReason.CLOCK_JUMPED: "the clock jumped, or nothing was looked at for long; what is seen counts"
+    " anew until {until}",
     HoldReason.OUTCOMES_UNKNOWN: "of {outcomes_unknown} commands nobody knows yet whether they left"
     " ({vms})",
     HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms});"
