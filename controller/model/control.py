@@ -47,10 +47,40 @@ class Approval:
     """Somebody's yes to exactly one plan on exactly one state of the cluster."""
 
     digest: str
-    """The plan's digest: it covers what the plan does and what it rests on."""
+    """The plan's digest: it covers what the plan does and what it rests on. Or that of a brake."""
     owner: str
     reason: str
     at: datetime
+    revision: str = ""
+    """Of the specs that the plan was made of."""
+    actions: tuple[str, ...] = ()
+    """What was approved: an identity of each action (`planning.approvals`). Empty for a brake."""
+    given: tuple[str, ...] = ()
+    """Those of them whose command was given; none is given twice on one approval."""
+
+
+class Verb(StrEnum):
+    """What a person can tell a running controller."""
+
+    STOP = "stop"
+    PAUSE = "pause"
+    RESUME = "resume"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One verb as it was given; kept for people to read, whatever came of it."""
+
+    id: str
+    verb: Verb
+    cluster: str
+    """Empty: everything that the process runs."""
+    owner: str
+    reason: str
+    at: datetime
+    what: str
+    """Its object in words: `VM SQL01`, a digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

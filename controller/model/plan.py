@@ -77,6 +77,8 @@ class HoldReason(StrEnum):
     """Another controller claimed a newer epoch: this process only looks until it is restarted."""
     STOPPED = "Stopped"
     """Somebody ordered a stop."""
+    SUGGESTED = "Suggested"
+    """Mode Suggest: the plan waits for somebody's yes."""
     CLOCK_JUMPED = "ClockJumped"
     """The clock went back, or nothing was looked at for long: what was seen before says little."""
     OUTCOMES_UNKNOWN = "OutcomesUnknown"

@@ -15,6 +15,8 @@ class Mode(StrEnum):
     """How much the controller may do on a cluster."""
 
     OBSERVE = "Observe"
+    SUGGEST = "Suggest"
+    """Each plan waits for somebody's approval."""
     ENFORCE = "Enforce"
 
 

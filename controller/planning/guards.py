@@ -109,14 +109,14 @@ def _balancer_on(view: View, cases: Iterable[Case]) -> Hold | None:
     policy, mode = view.desired.policy, view.observed.balancer_mode
     coexists = policy.balancer is Balancer.COEXIST
     # Not told is not off: the balancer is on by default (Get-Cluster, AutoBalancerMode 2).
-    if policy.mode is not Mode.ENFORCE or coexists or mode == 0:
+    if policy.mode is Mode.OBSERVE or coexists or mode == 0:
         return None
     told = "not told" if mode is None else str(mode)
     return hold_on_cluster(HoldReason.BALANCER_ON, {"auto_balancer_mode": told})
 
 
 def _not_a_simulator(view: View, cases: Iterable[Case]) -> Hold | None:
-    if view.desired.policy.mode is not Mode.ENFORCE:
+    if view.desired.policy.mode is Mode.OBSERVE:
         return None
     answered = [n for n in view.nodes.values() if n.answered]
     others = [f"{n.name}: {n.model}" for n in answered if n.model != SIMULATOR_MODEL]

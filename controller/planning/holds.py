@@ -41,6 +41,7 @@ STOPS_ACTING: Final = frozenset(
         HoldReason.EPOCH_NOT_CLAIMED,
         HoldReason.SUPERSEDED,
         HoldReason.STOPPED,
+        HoldReason.SUGGESTED,
         HoldReason.FAILURES,
         HoldReason.SPECS_SHRANK,
         HoldReason.OUTSIDE_WINDOW,

@@ -17,7 +17,6 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
         "spec.connection.transport": frozenset({"WinRM"}),
         "spec.connection.authentication": frozenset({"NTLM", "Basic"}),
         "spec.connection.credentials.secretRef": frozenset(),
-        "spec.mode": frozenset({"Observe", "Enforce"}),
         "spec.nodes": frozenset(),
         "spec.capacity.tolerateNodeFailures": frozenset({0}),
         "spec.windows": frozenset(),

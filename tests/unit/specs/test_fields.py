@@ -164,7 +164,6 @@ REFUSED = (
         CLUSTER.replace("{file: /run/secrets/hv}", "{secretRef: {name: hv}}"),
         "secretRef: is not supported yet",
     ),
-    (f"{CLUSTER}  mode: Suggest\n", "Suggest is not supported yet (expected Enforce or Observe)"),
     (f"{CLUSTER}  nodes: [{{name: HV01}}]\n", "nodes: is not supported yet"),
     (f"{CLUSTER}  capacity: {{tolerateNodeFailures: 1}}\n", "1 is not supported yet (expected 0)"),
     (
