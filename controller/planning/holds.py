@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.model.desired import VMDesired
-from controller.model.plan import ActionKind, Hold, HoldReason
+from controller.model.plan import Action, ActionKind, Hold, HoldReason
 
 WAITS_FOR_OTHERS: Final = frozenset(
     {
@@ -70,6 +70,24 @@ def hold_on(
         until=until,
         action=action,
         target=target,
+    )
+
+
+def hold_on_action(
+    action: Action,
+    reason: HoldReason,
+    evidence: Mapping[str, str],
+    until: datetime | None = None,
+) -> Hold:
+    """A hold on one action of a draft. On a move it leaves the VM's other actions alone."""
+    return Hold(
+        key=action.key,
+        vm=action.vm,
+        reason=reason,
+        evidence=dict(evidence),
+        until=until,
+        action=action.kind,
+        target=action.target,
     )
 
 

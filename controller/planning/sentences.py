@@ -38,8 +38,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.STOPPED: "{owner} ordered a stop: {reason}",
     HoldReason.SUGGESTED: "in mode Suggest a plan waits for its approval: `ownernode approve"
     " {digest}`",
-    HoldReason.CLOCK_JUMPED: "the clock jumped, or nothing was looked at for long; what is seen counts"
-    " anew until {until}",
+    HoldReason.CLOCK_JUMPED: "the clock jumped, or nothing was looked at for long; evidence counts"
+    " anew, until {until}",
     HoldReason.OUTCOMES_UNKNOWN: "of {outcomes_unknown} commands nobody knows yet whether they left"
     " ({vms})",
     HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms});"
@@ -47,7 +47,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.SPECS_SHRANK: "{vanished_vms} VMs vanished from the specs at once ({vanished}); give"
     " them back, or approve {digest}",
     HoldReason.OUTSIDE_WINDOW: "changes are not allowed before {until}",
-    HoldReason.QUORUM_AT_RISK: "{down} is down, and without one more node the cluster might lose"
+    HoldReason.QUORUM_AT_RISK: "{away} is away, and without one more node the cluster might lose"
     " quorum",
     HoldReason.VIEW_INCOMPLETE: "it was not seen, and it may be where nobody answered: {not_seen}",
     HoldReason.OWNER_DISAGREES: "the cluster names {cluster} as its owner and Hyper-V runs it on"

@@ -36,10 +36,7 @@ def after_clock(history: History, policy: Policy, now: datetime) -> History:
         return history
     return replace(
         history,
-        intents=tuple(
-            replace(i, opened_at=min(i.opened_at, now), first_quiet_at=None)
-            for i in history.intents
-        ),
+        intents=tuple(_begun_anew(intent, now) for intent in history.intents),
         sightings=MappingProxyType(
             {k: replace(s, at=min(s.at, now)) for k, s in history.sightings.items()}
         ),
@@ -58,6 +55,15 @@ def after_clock(history: History, policy: Policy, now: datetime) -> History:
         complete_cycles=0,
         quiet_cycles=0,
         clock_jumped_at=now,
+    )
+
+
+def _begun_anew(intent: Intent, now: datetime) -> Intent:
+    return replace(
+        intent,
+        opened_at=min(intent.opened_at, now),
+        closed_at=min(intent.closed_at, now) if intent.closed_at is not None else None,
+        first_quiet_at=None,
     )
 
 
