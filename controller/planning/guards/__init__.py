@@ -12,8 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from controller.model.desired import VMDesired
 from controller.model.observed import VMObserved
-from controller.model.plan import Action, Hold
-from controller.planning.guards import capacity, change, evidence, pace, permission, vm_state
+from controller.model.plan import Action, Hold, HoldReason
+from controller.planning.guards import (
+    capacity,
+    change,
+    evidence,
+    fencing,
+    pace,
+    permission,
+    vm_state,
+)
 from controller.planning.guards.change import canary_width
 from controller.planning.standing import Case
 from controller.planning.view import View
@@ -39,6 +47,8 @@ DraftGuard = Callable[[View, Sequence[Action]], Iterator[Hold]]
 
 CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
     permission.stopped,
+    fencing.stop_flag,
+    fencing.superseded,
     evidence.evidence_old,
     evidence.clock_jumped,
     evidence.first_cycles,
@@ -51,6 +61,7 @@ CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
     pace.outcomes_unknown,
     pace.failures,
     change.specs_shrank,
+    fencing.epoch_not_claimed,
 )
 MOVE_GUARDS: tuple[VMGuard, ...] = (
     permission.paused,
@@ -90,8 +101,12 @@ DRAFT_GUARDS: tuple[DraftGuard, ...] = (
 
 
 def cluster_holds(view: View, cases: tuple[Case, ...]) -> tuple[Hold, ...]:
-    """Everything that stops the whole cluster now."""
-    return tuple(hold for guard in CLUSTER_GUARDS if (hold := guard(view, cases)) is not None)
+    """Everything that stops the whole cluster now.
+
+    While anything else does, nobody claims the cluster, so a missing claim is then no news.
+    """
+    holds = tuple(hold for guard in CLUSTER_GUARDS if (hold := guard(view, cases)) is not None)
+    return tuple(h for h in holds if h.reason is not HoldReason.EPOCH_NOT_CLAIMED) or holds
 
 
 def move_hold(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
