@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from controller.model.control import Order
 from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.history import History, Intent
@@ -70,6 +71,10 @@ class Journal(Protocol):
 
     def keep(self, cluster: str, history: History, outcomes: Sequence[Outcome]) -> None:
         """Make durable whatever of history changed: bindings, closed intents, moves, sightings."""
+        ...
+
+    def note(self, order: Order) -> None:
+        """Make durable that somebody gave this order, before it takes effect."""
         ...
 
     def close(self) -> None:

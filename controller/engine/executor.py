@@ -85,12 +85,15 @@ class Executor:
         self, action: Action, plan: Plan, desired: DesiredState, observed: ObservedState
     ) -> Outcome:
         intent = _intent(action, plan, self._clock.now())
+        reason = self._unsendable(desired, observed, intent)
+        if reason is not None:
+            return _not_sent(action, intent, reason)
         try:
             await self._memory.open(plan.cluster, intent)
         except JournalBroken as error:
             return _not_sent(action, intent, f"its intent could not be made durable: {error}")
         # Asked again here, because planning and writing took time too.
-        reason = self._unsendable(desired, observed, self._clock.now())
+        reason = self._unsendable(desired, observed, intent)
         if reason is None:
             outcome = await self._actuator.submit(action, intent.id)
         else:
@@ -99,10 +102,14 @@ class Executor:
         return outcome
 
     def _unsendable(
-        self, desired: DesiredState, observed: ObservedState, now: datetime
+        self, desired: DesiredState, observed: ObservedState, intent: Intent
     ) -> str | None:
+        now = self._clock.now()
         if self._stopping:
             return "the controller is stopping"
+        stopped = self._memory.orders.forbid(desired.cluster, intent, now)
+        if stopped is not None:
+            return stopped
         # A negative age is a clock that was set back: then nothing has a known age.
         age = (now - observed.started_at).total_seconds()
         if not 0 <= age <= desired.policy.evidence_age_max_seconds:

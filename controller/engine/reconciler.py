@@ -16,6 +16,7 @@ from controller.model.observed import ObservedState
 from controller.model.plan import HoldReason, Plan
 from controller.model.policy import Policy
 from controller.planning.absorb import absorb
+from controller.planning.approvals import ended
 from controller.planning.decide import decide, may_act
 from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
@@ -41,9 +42,12 @@ class Reconciler:
         desired = self.desired.of(self.cluster)
         observed = await self.observer.observe()
         now = self.clock.now()
+        self.memory.orders.expire(now)
         past = await self.memory.of(self.cluster)
         history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
         plan, findings = await self.aside(decide, desired, observed, history, now)
+        if over := ended(history, plan, now):
+            await self.memory.end(self.cluster, over)
         plan = held_if_broken(plan, self.memory.broken)
         acts = may_act(desired, history, findings, plan)
         outcomes = await self.executor.run(plan, desired, observed) if acts else ()

@@ -22,6 +22,7 @@ from controller.model.observed import (
     VMState,
 )
 from controller.model.plan import ActionKind
+from controller.planning.approvals import note_given
 from controller.planning.cost import standing_cost
 from controller.planning.identity import Match, Roster, identify, roster
 from controller.planning.tally import (
@@ -59,6 +60,7 @@ def absorb(
     complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
     return replace(
         history,
+        approvals=note_given(history.approvals, history.intents),
         bound=bound,
         intents=_still_needed(intents, matches, now),
         sightings=sightings,

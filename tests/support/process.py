@@ -27,6 +27,7 @@ from controller.engine.memory import Memory
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.errors import JournalBroken
+from controller.model.control import Order
 from controller.model.document import Document
 from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
@@ -151,6 +152,12 @@ class MortalJournal:
         self._disk.write()
         self._journal.keep(cluster, history, outcomes)
         self._line.touch("journal.keep done")
+
+    def note(self, order: Order) -> None:
+        self._line.touch("journal.note")
+        self._disk.write()
+        self._journal.note(order)
+        self._line.touch("journal.note done")
 
     def close(self) -> None:
         self._journal.close()
