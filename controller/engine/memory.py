@@ -14,7 +14,7 @@ from datetime import datetime
 from controller.engine.aside import Aside
 from controller.engine.orders import EVERYTHING, Orders
 from controller.errors import JournalBroken
-from controller.model.control import Approval, Order, Stop
+from controller.model.control import Approval, Fence, Order, Stop
 from controller.model.history import History, Intent, IntentState
 from controller.model.report import Outcome, OutcomeResult
 from controller.ports import Journal
@@ -52,6 +52,21 @@ class Memory:
         self._histories[history.cluster] = history
         await self._aside(self._write, history)
         return history
+
+    def claim(self, cluster: str, fence: Fence) -> None:
+        """Note the claim that is about to leave.
+
+        In memory only: a restart claims anew, so that a copy of the journal gives nobody a claim.
+        """
+        history = self._histories[cluster]
+        self._histories[cluster] = replace(history, epoch=fence.epoch, holder=fence.holder)
+
+    def fence(self, cluster: str) -> Fence | None:
+        """What each command must carry; None while this process may act under no claim."""
+        history = self._histories.get(cluster)
+        if history is None or history.epoch is None or history.superseded:
+            return None
+        return Fence(epoch=history.epoch, holder=history.holder)
 
     async def open(self, cluster: str, intent: Intent) -> None:
         """Make the intent durable before its command leaves. Raises JournalBroken if it can't."""
@@ -91,6 +106,11 @@ class Memory:
             approvals = (*self.orders.approvals(cluster), approval)
             await self._aside(self._order, order, cluster, self.orders.kept(cluster), approvals)
             self.orders.approve(cluster, approval)
+
+    def barred(self, cluster: str, intent: str, now: datetime) -> str | None:
+        """Why the command of the intent of that id must not leave now. From any thread."""
+        known = self._histories[cluster].open_intents
+        return self.orders.forbid(cluster, next((i for i in known if i.id == intent), None), now)
 
     async def end(self, cluster: str, approvals: Iterable[Approval]) -> None:
         """Forget approvals that mean nothing any more."""

@@ -90,8 +90,16 @@ class Orders:
             if any(is_over(stop, now) for stop in stops):
                 self._stops[cluster] = tuple(s for s in stops if not is_over(s, now))
 
-    def forbid(self, cluster: str, intent: Intent, now: datetime) -> str | None:
-        """Why the command of this intent must not leave now; None when it may."""
+    def forbid_all(self, cluster: str, now: datetime) -> str | None:
+        """Why nothing at all must be written to the cluster now; None when something may."""
+        for stop in self.stops(cluster):
+            wide = stop.scope in (StopScope.CLUSTER, StopScope.EVERYTHING)
+            if wide and not is_over(stop, now):
+                return f"{stop.owner} ordered a stop ({stop.reason})"
+        return None
+
+    def forbid(self, cluster: str, intent: Intent | None, now: datetime) -> str | None:
+        """Why the command of this intent, or one without, must not leave now; None: it may."""
         for stop in self.stops(cluster):
             if not is_over(stop, now) and _concerns(stop, intent):
                 return f"{stop.owner} ordered a stop ({stop.reason})"
@@ -103,10 +111,12 @@ def is_over(stop: Stop, now: datetime) -> bool:
     return stop.until is not None and now >= stop.until
 
 
-def _concerns(stop: Stop, intent: Intent) -> bool:
+def _concerns(stop: Stop, intent: Intent | None) -> bool:
     match stop.scope:
         case StopScope.EVERYTHING | StopScope.CLUSTER:
             return True
+        case _ if intent is None:
+            return False
         case StopScope.VM:
             return same_name(stop.name, intent.vm) or same_name(stop.name, intent.vm_id)
         case StopScope.NODE:
