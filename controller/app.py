@@ -6,6 +6,7 @@ is let, and `serve_world` puts a simulated cluster on the network.
 
 import asyncio
 import secrets
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -249,6 +250,7 @@ class Controller:
             reporter=reporter,
             clock=self._clock,
             aside=self._aside,
+            holder=str(uuid.uuid4()),
         )
 
     async def _measure_lag(self) -> None:

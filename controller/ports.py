@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.model.control import Order
+from controller.model.control import Fence, Order
 from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.history import History, Intent
@@ -49,11 +49,20 @@ class Observer(Protocol):
 class Actuator(Protocol):
     """The hands on one cluster."""
 
-    async def submit(self, action: Action, intent_id: str) -> Outcome:
+    async def claim(self, fence: Fence, node: str) -> str | None:
+        """Ask the node to write this claim into the cluster database; return what went wrong.
+
+        None: it was written, as far as that node can tell. Only an observation says who holds the
+        cluster. Never raises for what the cluster or the wire does.
+        """
+        ...
+
+    async def submit(self, action: Action, intent_id: str, fence: Fence) -> Outcome:
         """Give one conditional command to the node concerned and return; never await its effect.
 
         Never raises for what the cluster or the wire does: that is an outcome.
-        The conditions are the action's own: VM id, source as owner, target fit, nothing in flight.
+        The conditions are the fence, which must be the cluster's, and the action's own: VM id,
+        source as owner, target fit, nothing in flight.
         """
         ...
 

@@ -24,6 +24,7 @@ from controller.model.observed import (
 from controller.model.plan import ActionKind
 from controller.planning.approvals import note_given
 from controller.planning.cost import standing_cost
+from controller.planning.fencing import is_superseded
 from controller.planning.identity import Match, Roster, identify, roster
 from controller.planning.tally import (
     KEPT,
@@ -60,6 +61,7 @@ def absorb(
     complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
     return replace(
         history,
+        superseded=history.superseded or is_superseded(history, observed),
         approvals=note_given(history.approvals, history.intents),
         bound=bound,
         intents=_still_needed(intents, matches, now),

@@ -37,6 +37,7 @@ from tests.support.process import (
     MortalObserver,
     MortalSource,
     Watched,
+    holder_number,
     is_death,
 )
 from tests.support.virtual_time import VirtualLoop
@@ -235,6 +236,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            holder=holder_number(len(self._tasks)),
         )
         watch = PatientClock(line, self)
         try:

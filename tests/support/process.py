@@ -27,7 +27,7 @@ from controller.engine.memory import Memory
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.errors import JournalBroken
-from controller.model.control import Order
+from controller.model.control import Fence, Order
 from controller.model.document import Document
 from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
@@ -121,10 +121,16 @@ class MortalActuator:
         self._actuator = actuator
         self._leaving = leaving
 
-    async def submit(self, action: Action, intent_id: str) -> Outcome:
+    async def claim(self, fence: Fence, node: str) -> str | None:
+        self._line.touch("actuator.claim")
+        wrong = await self._actuator.claim(fence, node)
+        self._line.touch("actuator.claim done")
+        return wrong
+
+    async def submit(self, action: Action, intent_id: str, fence: Fence) -> Outcome:
         self._line.touch(f"actuator.submit {action.kind}")
         self._leaving(action, intent_id)
-        outcome = await self._actuator.submit(action, intent_id)
+        outcome = await self._actuator.submit(action, intent_id, fence)
         self._line.touch(f"actuator.submit {action.kind} done")
         return outcome
 
@@ -334,6 +340,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            holder=holder_number(len(self._tasks)),
         )
         try:
             await Manager(desired=desired, reconcilers=[reconciler], clock=clock).run()
@@ -344,6 +351,11 @@ class Site:
     def _command_leaves(self, action: Action, intent_id: str) -> None:
         if self._leaving is not None:
             self._leaving(action, intent_id, self.journal)
+
+
+def holder_number(number: int) -> str:
+    """The GUID under which the process of that number claims."""
+    return f"00000000-0000-4000-8000-{number:012}"
 
 
 def is_death(error: BaseException) -> bool:

@@ -39,6 +39,7 @@ class Operation(StrEnum):
     START = "startRole"
     REGISTER = "registerVm"
     CREATE = "createVm"
+    CLAIM = "claimEpoch"
 
 
 class RequestResult(StrEnum):
