@@ -69,6 +69,24 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """A verb as a person gives it, before anybody has looked whether it makes sense."""
+
+    verb: Verb
+    owner: str
+    """Who gives it."""
+    reason: str
+    name: str = ""
+    """Of a VM or a node; empty for the cluster, or for everything."""
+    cluster: str = ""
+    """Empty: whichever has the name, or all."""
+    seconds: int | None = None
+    """How long a stop lasts; None: until somebody resumes."""
+    digest: str = ""
+    """What is approved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One verb as it was given; kept for people to read, whatever came of it."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from controller.model.control import Approval, Stop
+from controller.model.control import Approval, Order, Stop
 
 
 class IntentState(StrEnum):
@@ -164,3 +164,23 @@ class History:
     def open_for(self, key: str) -> Intent | None:
         """The open intent on that VM; there is at most one."""
         return next((i for i in self.open_intents if i.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCommand:
+    """One command that was given, or perhaps given."""
+
+    intent: Intent
+    why: str
+    """Why it was due; empty when its process died before it knew what came of it."""
+    result: str | None
+    """An OutcomeResult value: what was known right after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What was done to one cluster in the last 90 days, oldest first: for people, not for rules."""
+
+    commands: tuple[PastCommand, ...]
+    foreign: tuple[ForeignMove, ...]
+    orders: tuple[Order, ...]

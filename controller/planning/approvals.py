@@ -17,6 +17,7 @@ from controller.model.history import History, Intent
 from controller.model.names import fold
 from controller.model.plan import Action, Hold, HoldReason, Plan
 from controller.model.policy import Mode, Policy
+from controller.model.report import ClusterReport
 from controller.planning.holds import hold_on_cluster
 
 LASTS: Final = timedelta(hours=24)
@@ -82,6 +83,16 @@ def ended(history: History, plan: Plan, now: datetime) -> tuple[Approval, ...]:
         if now - approval.at >= LASTS
         or (approval.actions and (used_up or not covers(approval, plan)))
     )
+
+
+def waiting_for_approval(report: ClusterReport) -> tuple[Hold, ...]:
+    """The holds that somebody's yes would release, one for each digest."""
+    holds = {
+        hold.evidence["digest"]: hold
+        for hold in (*report.plan.holds, *report.cluster_holds)
+        if "digest" in hold.evidence
+    }
+    return tuple(hold for _, hold in sorted(holds.items()))
 
 
 def _noted(approval: Approval, intents: Iterable[Intent]) -> Approval:

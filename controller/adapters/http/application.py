@@ -1,6 +1,6 @@
-"""The read-only HTTP side: metrics, health, the reports as JSON, and a page for people."""
+"""The HTTP side: metrics, health, reports as JSON, a page for people, and the few verbs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,7 +14,11 @@ from starlette.routing import Route
 
 from controller.adapters.http.board import Board
 from controller.adapters.http.page import STYLE, render_page
+from controller.adapters.http.verbs import Gate, answer, is_host_right
+from controller.model.control import Demand, Stop, Verb
 from controller.model.json_documents import as_json
+from controller.planning.approvals import waiting_for_approval
+from controller.planning.sentences import hold_sentence
 
 HEADERS = {
     # The page has no script at all, so nothing that a VM is named can become one.
@@ -35,29 +39,50 @@ class Sources:
     metrics_type: str
     explain: Callable[[str], Awaitable[list[dict[str, Any]]]]
     """Explanations of every VM of that name, spec name or id, in all clusters."""
+    history: Callable[[str], Awaitable[list[dict[str, Any]]]]
+    """What was done to the VM or node of that name, in all clusters."""
+    stops: Callable[[], Sequence[tuple[str, Stop]]]
+    """Those in force, with the cluster; empty: all clusters."""
+    give: Callable[[Demand], Awaitable[str]]
+    """Obeys, and says what holds now."""
+    token: str
+    """Who has it may give orders."""
 
 
 def make_application(sources: Sources) -> Starlette:
-    """The ASGI application over these sources; every route only reads."""
-    routes = (
+    """The ASGI application over these sources; only the verbs change anything."""
+    gate = Gate(sources.token)
+    reads = (
         ("/", _page),
         ("/style.css", _style),
         ("/metrics", _metrics),
         ("/healthz", _health),
         ("/readyz", _ready),
         ("/api/v1/status", _status),
+        ("/api/v1/plan", _plan),
         ("/api/v1/explain/{vm:path}", _explain),
+        ("/api/v1/history/{name:path}", _history),
     )
-    return Starlette(
-        routes=[Route(path, partial(_with_headers, handle, sources)) for path, handle in routes]
-    )
+    routes = [Route(path, partial(_with_headers, handle, sources)) for path, handle in reads]
+    routes += [
+        Route(
+            f"/api/v1/{verb}",
+            partial(_with_headers, partial(_verb, gate, verb), sources),
+            methods=["POST"],
+        )
+        for verb in Verb
+    ]
+    return Starlette(routes=routes)
 
 
 Handler = Callable[[Sources, Request], Awaitable[Response]]
 
 
 async def _with_headers(handle: Handler, sources: Sources, request: Request) -> Response:
-    response = await handle(sources, request)
+    if not is_host_right(request):
+        response: Response = PlainTextResponse("unknown host\n", HTTPStatus.MISDIRECTED_REQUEST)
+    else:
+        response = await handle(sources, request)
     response.headers.update(HEADERS)
     return response
 
@@ -88,8 +113,38 @@ async def _ready(sources: Sources, _: Request) -> Response:
 
 async def _status(sources: Sources, _: Request) -> Response:
     reports = sources.board.reports()
+    stops = [_stop(cluster, stop) for cluster, stop in sources.stops()]
+    waiting = [
+        {
+            "cluster": report.cluster,
+            "digest": hold.evidence["digest"],
+            "reason": hold.reason.value,
+            "sentence": hold_sentence(hold),
+        }
+        for report in reports
+        for hold in waiting_for_approval(report)
+    ]
+    clusters = await run_in_threadpool(lambda: [as_json(r) for r in reports])
+    return JSONResponse({"clusters": clusters, "stops": stops, "waiting": waiting})
+
+
+def _stop(cluster: str, stop: Stop) -> dict[str, Any]:
+    return {
+        "cluster": cluster,
+        "scope": stop.scope.value,
+        "name": stop.name,
+        "source": stop.source.value,
+        "owner": stop.owner,
+        "reason": stop.reason,
+        "since": stop.since.isoformat(timespec="seconds"),
+        "until": stop.until.isoformat(timespec="seconds") if stop.until is not None else None,
+    }
+
+
+async def _plan(sources: Sources, _: Request) -> Response:
+    reports = sources.board.reports()
     return JSONResponse(
-        await run_in_threadpool(lambda: {"clusters": [as_json(r) for r in reports]})
+        await run_in_threadpool(lambda: {"plans": [as_json(r.plan) for r in reports]})
     )
 
 
@@ -100,3 +155,12 @@ async def _explain(sources: Sources, request: Request) -> Response:
         message = f"no spec and no VM is called {vm!r} here"
         return JSONResponse({"error": message}, HTTPStatus.NOT_FOUND)
     return JSONResponse({"explanations": found})
+
+
+async def _history(sources: Sources, request: Request) -> Response:
+    name = request.path_params["name"]
+    return JSONResponse({"history": await sources.history(name)})
+
+
+async def _verb(gate: Gate, verb: Verb, sources: Sources, request: Request) -> Response:
+    return await answer(gate, sources.give, verb, request)

@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -31,6 +31,8 @@ from controller.model.history import (
     Intent,
     IntentState,
     OwnMove,
+    Past,
+    PastCommand,
     Result,
     Sighting,
     SpecMark,
@@ -110,25 +112,6 @@ _TRUST = ("trust", "")
 
 Entries = dict[tuple[str, str], str]
 """(kind, key) -> body, as it stands on the disk."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command that was given, or perhaps given."""
-
-    intent: Intent
-    why: str
-    """Why it was due; empty when its process died before it knew what came of it."""
-    result: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What was done to one cluster, by whom, oldest first."""
-
-    commands: tuple[Command, ...]
-    foreign: tuple[ForeignMove, ...]
-    orders: tuple[Order, ...]
 
 
 class SqliteJournal:
@@ -356,9 +339,9 @@ def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = N
     return adapter.dump_json(entry, exclude=exclude).decode()
 
 
-def _command(body: str, answer: str | None) -> Command:
+def _command(body: str, answer: str | None) -> PastCommand:
     said = json.loads(answer) if answer is not None else {}
-    return Command(
+    return PastCommand(
         intent=_INTENT.validate_json(body),
         why=said.get("why", ""),
         result=said.get("result"),
