@@ -179,11 +179,10 @@ def _agreed_fence(look: Look, nodes: tuple[NodeObserved, ...]) -> FenceFacts:
 
     Where only one node could be asked at all, its word is enough.
     """
-    told = [s.reply for s in look.seen if s.reply.lists is not None]
+    told = [s.reply.fence for s in look.seen if s.reply.lists is not None]
     asked = sum(is_asked(n.state, isolated=n.isolated) for n in nodes)
-    if look.lists is None or not told or len(told) < min(2, asked):
-        return FenceFacts()
-    return told[0].fence
+    agreed = look.lists is not None and len(told) >= min(2, asked) and len(set(told)) == 1
+    return told[0] if agreed else FenceFacts()
 
 
 def _all_flags(values: Iterable[int]) -> int:
