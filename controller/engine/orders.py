@@ -36,8 +36,8 @@ class Orders:
     def stops(self, cluster: str) -> tuple[Stop, ...]:
         """Those that concern the cluster or a part of it, the flag file's included."""
         flag = self._flag()
-        of_all, own = (self._stops.get(name, ()) for name in (EVERYTHING, cluster))
-        return (*((flag,) if flag is not None else ()), *of_all, *own)
+        own = self.kept(cluster) if cluster != EVERYTHING else ()
+        return (*((flag,) if flag is not None else ()), *self.kept(EVERYTHING), *own)
 
     def kept(self, cluster: str) -> tuple[Stop, ...]:
         """Those that were ordered for just this, as the journal keeps them."""

@@ -127,13 +127,15 @@ class Verbs:
             )
         report, hold = found[0]
         now = self._clock.now()
+        what = f"plan {demand.digest}"
         if hold.reason is HoldReason.SUGGESTED:
             approval = approve(report.plan, owner=demand.owner, reason=demand.reason, at=now)
         else:
+            what = f"{demand.digest}, held as {hold.reason}"
             approval = Approval(
                 digest=demand.digest, owner=demand.owner, reason=demand.reason, at=now
             )
-        order = self._order(demand, report.cluster, now, what=f"{hold.reason} {demand.digest}")
+        order = self._order(demand, report.cluster, now, what=what)
         await self._memory.approve(report.cluster, approval, order)
         log.warning("Approved", extra=_told(order))
         self._wake(report.cluster)

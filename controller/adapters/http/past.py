@@ -81,4 +81,4 @@ def _entry(at: datetime, **values: Any) -> dict[str, Any]:
     empty = dict.fromkeys(
         ("vm", "what", "source", "target", "by", "why", "revision", "seconds", "result")
     )
-    return {"at": at.isoformat(timespec="seconds"), **empty, **values}
+    return {"at": at.isoformat(timespec="milliseconds"), **empty, **values}
