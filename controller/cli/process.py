@@ -67,7 +67,13 @@ class Latest:
 
 
 HOPELESS = frozenset(
-    {HoldReason.NOT_A_SIMULATOR, HoldReason.BALANCER_ON, HoldReason.JOURNAL_BROKEN}
+    {
+        HoldReason.NOT_A_SIMULATOR,
+        HoldReason.BALANCER_ON,
+        HoldReason.JOURNAL_BROKEN,
+        HoldReason.STOPPED,
+        HoldReason.SUPERSEDED,
+    }
 )
 """Holds on everything that no waiting ends."""
 
