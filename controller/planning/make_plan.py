@@ -273,6 +273,7 @@ def _digest(
     parts += [f"{name} {node.state} {node.is_target}" for name, node in view.nodes.items()]
     parts += sorted(f"{vm.id} {fold(vm.owner or '')} {vm.state}" for vm in view.observed.vms)
     parts += [f"{a.id} {a.wave} {' '.join(a.after)}" for a in actions]
-    parts += [f"{h.key} {h.reason}" for h in holds]
+    # What holds everything leaves the plan as it is: a yes to it outlasts a stop or a claim.
+    parts += [f"{h.key} {h.reason}" for h in holds if h.key]
     parts += [f"{s.key} {s.verdict} {s.declared}" for s in conclusion.standings]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
