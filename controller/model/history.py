@@ -104,6 +104,8 @@ class Result:
     """How one of the last commands ended, for brakes to count."""
 
     intent: str
+    key: str
+    """The VMDesired's key."""
     vm: str
     failed: bool
     """It left, and had no effect. What a node refused because things had changed is no failure."""

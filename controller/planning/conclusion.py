@@ -17,7 +17,6 @@ from controller.model.plan import (
 from controller.planning.choices import Chosen, node_options
 from controller.planning.cost import hard_broken, standing_cost
 from controller.planning.fitness import is_fit
-from controller.planning.guards import canary_width
 from controller.planning.holds import hold_on
 from controller.planning.impossible import explain_stuck
 from controller.planning.lifecycle import Lifecycle
@@ -137,7 +136,7 @@ def _later(decided: Decided, case: Case, action: Action) -> Hold | None:
             }
         case HoldReason.CANARY:
             due = len({a.key for a in decided.actions if a.kind is ActionKind.MOVE})
-            evidence |= {"moves_due": str(due), "width": str(canary_width(view, due))}
+            evidence |= {"moves_due": str(due)}
         case _:
             evidence |= {"room_bytes": str(max(view.room_now.get(node, 0), 0))}
     hold = hold_on(case.want, blocked.reason, action=ActionKind.MOVE, target=action.target)

@@ -26,7 +26,6 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NODE_UNKNOWN,
         HoldReason.RULES_CONFLICT,
         HoldReason.PAUSED,
-        HoldReason.APPROVAL_NEEDED,
         HoldReason.NODE_FAILURES,
     }
 )

@@ -79,8 +79,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " something wants it elsewhere",
     HoldReason.APPROVAL_NEEDED: "one change of the specs touches {changed_vms} VMs, and {allowed}"
     " may be changed unasked; approve {digest}",
-    HoldReason.CANARY: "{moves_due} moves are due at once; {width} at a time until the first ones"
-    " are seen done",
+    HoldReason.CANARY: "{moves_due} moves are due at once; the first are to be seen done before the"
+    " rest starts",
     HoldReason.FAILBACK_WINDOW: "it fails back only in a window that allows changes",
     HoldReason.WINDOW_ENDS: "it would not be done before changes are disallowed again at {ends}",
     HoldReason.NODE_NOT_STABLE: "{node} came back not long ago; it takes VMs from {until} on",

@@ -123,7 +123,7 @@ def last_results(history: History, intents: Iterable[Intent], now: datetime) -> 
         if failed and intent.first_quiet_at is None:
             continue
         known[intent.id] = Result(
-            intent=intent.id, vm=intent.vm, failed=failed, at=intent.closed_at
+            intent=intent.id, key=intent.key, vm=intent.vm, failed=failed, at=intent.closed_at
         )
     return tuple(sorted(known.values(), key=lambda r: (r.at, r.intent))[-RESULTS_KEPT:])
 

@@ -26,6 +26,7 @@ from controller.engine.manager import Manager
 from controller.engine.memory import Memory
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
+from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
 from controller.model.control import Fence, Order
 from controller.model.document import Document
@@ -238,9 +239,12 @@ class Site:
         sinks: Sequence[StatusSink] = (),
         leaving: Callable[[Action, str, Path], None] | None = None,
         at: Callable[[str], bool] | None = None,
+        wire: Wire | None = None,
     ) -> None:
+        """`wire` is that of another site, whose controller is then this one's rival."""
         self.world = world
-        self.wire = Wire(world)
+        self.wire = wire or Wire(world)
+        self._first_holder = 1 if wire is None else 101
         self.disk = Disk()
         self.journal = folder / "state" / "journal.sqlite"
         self._cluster = cluster
@@ -249,6 +253,8 @@ class Site:
         self._sinks = tuple(sinks)
         self._leaving = leaving
         self._at = at
+        self.verbs: Verbs | None = None
+        """Of the controller that runs."""
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: list[Exception] = []
@@ -314,6 +320,10 @@ class Site:
         shutil.rmtree(self.journal.parent)
         self.journal.parent.mkdir()
 
+    def copy_journal(self, folder: Path) -> None:
+        """Keep the state directory as it is on the disk now, as a backup of the machine would."""
+        shutil.copytree(self.journal.parent, folder / "state", dirs_exist_ok=True)
+
     async def _live(self, line: Lifeline) -> None:
         clock = MortalClock(line)
         aside = Aside()
@@ -340,7 +350,14 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
-            holder=holder_number(len(self._tasks)),
+            holder=holder_number(self._first_holder + len(self._tasks) - 1),
+        )
+        self.verbs = Verbs(
+            memory=memory,
+            reporter=reconciler.reporter,
+            clusters=[self._cluster.name],
+            clock=clock,
+            wake=lambda cluster: None,
         )
         try:
             await Manager(desired=desired, reconcilers=[reconciler], clock=clock).run()

@@ -74,6 +74,7 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
     vm_state.busy,
     pace.foreign_move,
     pace.contested,
+    pace.keeps_failing,
     pace.cooldown,
     permission.failback_window,
 )
@@ -83,12 +84,14 @@ REGISTER_GUARDS: tuple[VMGuard, ...] = (
     vm_state.host_unfit,
     vm_state.not_at_rest,
     vm_state.busy,
+    pace.keeps_failing,
 )
 START_GUARDS: tuple[VMGuard, ...] = (
     permission.paused,
     vm_state.host_unfit,
     vm_state.locked,
     vm_state.busy,
+    pace.keeps_failing,
 )
 DRAFT_GUARDS: tuple[DraftGuard, ...] = (
     change.approval_needed,
@@ -126,7 +129,11 @@ def start_hold(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
 
 def create_hold(view: View, want: VMDesired) -> Hold | None:
     """The first reason not to create this VM now, room apart."""
-    return permission.paused(view, want, None) or evidence.absence_unconfirmed(view, want)
+    return (
+        permission.paused(view, want, None)
+        or pace.keeps_failing(view, want, None)
+        or evidence.absence_unconfirmed(view, want)
+    )
 
 
 def draft_holds(view: View, actions: Sequence[Action]) -> dict[str, Hold]:

@@ -1,7 +1,9 @@
 """Guards against haste: fights with others, nodes that flap, commands that fail or get lost."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from controller.model.desired import VMDesired
@@ -15,6 +17,7 @@ from controller.planning.standing import Case
 from controller.planning.view import View
 
 _DAY: Final = timedelta(hours=24)
+_ONE_VM_FAILS: Final = 2
 _PLACES: Final = (ActionKind.MOVE, ActionKind.CREATE)
 
 
@@ -95,28 +98,47 @@ def outcomes_unknown(view: View, cases: Sequence[Case]) -> Hold | None:
     return hold_on_cluster(HoldReason.OUTCOMES_UNKNOWN, evidence)
 
 
-def failures(view: View, cases: Sequence[Case]) -> Hold | None:
-    """Too many of the last commands had no effect: nothing for a while."""
-    failed = _failed_since_success(view.history.results, view.desired.policy)
-    if not failed:
+def keeps_failing(view: View, want: VMDesired, seen: VMObserved | None) -> Hold | None:
+    """What failed twice in a row for one VM is tried again ever later, and holds up no other."""
+    own = [r for r in view.history.results if r.key == want.key]
+    failed = list(takewhile(lambda result: result.failed, reversed(own)))
+    if len(failed) < _ONE_VM_FAILS:
         return None
-    until = failed[-1].at + timedelta(seconds=view.desired.policy.failure_pause_seconds)
+    policy = view.desired.policy
+    wait = min(policy.settle_seconds * 2 ** len(failed), policy.failure_pause_seconds)
+    until = failed[0].at + timedelta(seconds=wait)
     if view.now >= until:
         return None
-    return hold_on_cluster(HoldReason.FAILURES, _failures(view, failed, "then one is tried"), until)
+    evidence = _failures(own, failed, "then it is tried again")
+    return replace(hold_on(want, HoldReason.FAILURES, until=until), evidence=evidence)
+
+
+def failures(view: View, cases: Sequence[Case]) -> Hold | None:
+    """Too many of the last commands had no effect: nothing for a while."""
+    results, policy = view.history.results, view.desired.policy
+    failed = _failed_since_success(results, policy)
+    if not failed:
+        return None
+    until = failed[-1].at + timedelta(seconds=policy.failure_pause_seconds)
+    if view.now >= until:
+        return None
+    evidence = _failures(results, failed, "after a while one is tried")
+    return hold_on_cluster(HoldReason.FAILURES, evidence, until)
 
 
 def probe(view: View, actions: Sequence[Action]) -> Iterator[Hold]:
     """After the pause one command is tried; the rest follows when it is seen done."""
-    failed = _failed_since_success(view.history.results, view.desired.policy)
+    results = view.history.results
+    failed = _failed_since_success(results, view.desired.policy)
     if not failed:
         return
-    first = next((a.key for a in actions if a.wave == 0), None)
-    if view.history.open_intents:
-        first = None
-    evidence = _failures(view, failed, "one is tried first")
+    # A VM that failed may be the trouble itself: another one tells more.
+    suspects = {result.key for result in failed}
+    keys = sorted(dict.fromkeys(a.key for a in actions), key=lambda key: key in suspects)
+    tried = keys[0] if keys and not view.history.open_intents else None
+    evidence = _failures(results, failed, "one is tried first")
     for action in actions:
-        if action.key != first:
+        if action.key != tried:
             yield hold_on_action(action, HoldReason.FAILURES, evidence)
 
 
@@ -124,22 +146,26 @@ def _failed_since_success(results: Sequence[Result], policy: Policy) -> tuple[Re
     """The failures that keep the brake on; empty: it is off.
 
     It is on from the failure that is one too many until a command that ended after the pause was
-    done: that was the probe.
+    done: that was the probe. Failures of one VM alone are that VM's trouble (`keeps_failing`).
     """
     failed: list[Result] = []
     pause = timedelta(seconds=policy.failure_pause_seconds)
     for result in results:
         if result.failed:
             failed.append(result)
-        elif len(failed) >= policy.failures_max and result.at >= failed[-1].at + pause:
+        elif _is_on(failed, policy) and result.at >= failed[-1].at + pause:
             failed.clear()
-    return tuple(failed) if len(failed) >= policy.failures_max else ()
+    return tuple(failed) if _is_on(failed, policy) else ()
 
 
-def _failures(view: View, failed: Sequence[Result], release: str) -> dict[str, str]:
+def _is_on(failed: Sequence[Result], policy: Policy) -> bool:
+    return len(failed) >= policy.failures_max and len({r.key for r in failed}) > 1
+
+
+def _failures(results: Sequence[Result], failed: Sequence[Result], release: str) -> dict[str, str]:
     return {
         "failures": str(len(failed)),
-        "commands": str(len(view.history.results)),
-        "vms": ", ".join(dict.fromkeys(r.vm for r in failed)),
+        "commands": str(len(results)),
+        "vms": ", ".join(sorted({r.vm for r in failed})),
         "release": release,
     }

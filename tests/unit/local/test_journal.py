@@ -83,7 +83,7 @@ def full_history() -> History:
             "name:sql01": SpecMark(key="name:sql01", digest="d2", since=NOW, accepted="d1"),
         },
         results=tuple(
-            Result(intent=f"i{n}", vm="SQL01", failed=n == 2, at=NOW - timedelta(minutes=n))
+            Result(intent=f"i{n}", key="name:sql01", vm="SQL01", failed=n == 2, at=NOW - timedelta(minutes=n))
             for n in (2, 1)
         ),
         nodes_away=frozenset({"n3"}),
