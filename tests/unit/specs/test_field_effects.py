@@ -237,3 +237,18 @@ def test_account_is_read_from_the_file(tmp_path: Path) -> None:
     connection = state(small("a"), cluster=cluster).connection
     source = CredentialSource(file=connection.credentials_file, env=connection.credentials_env)
     assert source.read().username == "svc"
+
+
+def test_share_of_changes_decides_what_needs_approval() -> None:
+    """Of sixty VMs six may be changed unasked, or twelve."""
+    names = [f"v{number}" for number in range(60)]
+    world = observed(*NODES, *(vm(name.upper(), "HV01", memory=1) for name in names))
+    before = [small(name, "owners: {preferred: [HV01]}") for name in names]
+    after = [small(name, "owners: {preferred: [HV02]}") for name in names[:7]] + before[7:]
+    for share, waiting in (("10%", 7), ("20%", 0)):
+        cluster = f"{ENFORCE}  brakes: {{changesPerCommit: {share}}}\n"
+        past = absorb(history(), state(*before, cluster=cluster), world, NOW)
+        desired = state(*after, cluster=cluster)
+        plan, _ = decide(desired, world, absorb(past, desired, world, NOW), NOW)
+        held = [hold for hold in plan.holds if hold.reason is HoldReason.APPROVAL_NEEDED]
+        assert len(held) == waiting

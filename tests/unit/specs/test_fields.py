@@ -39,10 +39,21 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.migration.perNode": f"{HERE}::test_limits_bound_what_starts_now",
         "spec.migration.perCluster": f"{HERE}::test_cluster_limit_counts_where_nodes_differ",
         "spec.capacity.memoryReserve": f"{HERE}::test_memory_reserve_closes_a_target",
+        "spec.capacity.tolerateNodeFailures": "node_failure_must_be_borne",
+        "spec.windows.effect": "change_window",
+        "spec.windows.schedule": "change_window",
+        "spec.windows.duration": "change_window",
+        "spec.windows.timeZone": "change_window",
+        "spec.brakes.changesPerCommit": (
+            f"{HERE}::test_share_of_changes_decides_what_needs_approval"
+        ),
+        "spec.brakes.movesPerVMPerDay": "contested_vm",
         "spec.brakes.cooldown": f"{HERE}::test_cooldown_holds_a_vm_that_was_just_moved",
         "spec.balancer": "balancer_coexist",
         "spec.foreignMoves.respect": "administrators_move",
         "spec.timing.settle": (f"{HERE}::test_settle_time_decides_when_a_lost_command_is_not_done"),
+        "spec.timing.nodeStable": "node_flaps",
+        "spec.timing.failurePause": "failures_in_a_row",
     },
     "VirtualMachinePlacement": {
         "spec.cluster": f"{HERE}::test_placement_acts_on_its_own_cluster_only",
@@ -165,15 +176,7 @@ REFUSED = (
         "secretRef: is not supported yet",
     ),
     (f"{CLUSTER}  nodes: [{{name: HV01}}]\n", "nodes: is not supported yet"),
-    (f"{CLUSTER}  capacity: {{tolerateNodeFailures: 1}}\n", "1 is not supported yet (expected 0)"),
-    (
-        f"{CLUSTER}  windows: [{{effect: Allow, schedule: 0 22 * * *, duration: 6h}}]\n",
-        "windows: is not supported yet",
-    ),
-    (f"{CLUSTER}  brakes: {{changesPerCommit: 10%}}\n", "Commit: is not supported yet"),
-    (f"{CLUSTER}  brakes: {{movesPerVMPerDay: 3}}\n", "PerDay: is not supported yet"),
     (f"{CLUSTER}  nativePolicy: Report\n", "Report is not supported yet (expected Ignore)"),
-    (placement("a").replace("WhenAvailable", "InWindow"), "InWindow is not supported yet"),
     (placement("a").replace("true,", "true, priority: High,"), "priority: is not supported yet"),
     (
         placement("a").replace("Live}", "Live, processorCompatibility: Enabled}"),
