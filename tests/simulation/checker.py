@@ -100,6 +100,8 @@ class ForeignMove:
     shown_seconds: float | None = None
 
 
+CLAIM = "claimEpoch"
+"""No command on a VM: it only says whose commands count from then on."""
 Rule = Callable[["Checker", Any], Iterator[str]]
 
 
@@ -174,6 +176,10 @@ class Checker:
 
     def leaves(self, call: Call) -> None:
         self.step()
+        if call.operation == CLAIM:
+            if self.limits.mode == "Observe":
+                self.accuse("I19", "a claim in mode Observe")
+            return
         entry = read_intent(self.journal, str(call.arguments.get("intent")))
         order = Order(
             call=call,
@@ -186,11 +192,16 @@ class Checker:
         self.journal_is_new = False
 
     def arrives(self, call: Call) -> None:
+        if call.operation == CLAIM:
+            return
         order = self._order(call)
         order.arrived_seconds = self.world.now
         self._before[call.number] = self._truth_before(order)
 
     def executed(self, call: Call, reply: Mapping[str, Any]) -> None:
+        if call.operation == CLAIM:
+            self.step()
+            return
         order = self._order(call)
         data = reply["data"]
         if reply["ok"] and data["outcome"] == "submitted":
@@ -205,6 +216,8 @@ class Checker:
         self.step()
 
     def lost(self, call: Call) -> None:
+        if call.operation == CLAIM:
+            return
         order = self._order(call)
         if order.leg is Leg.TRAVELLING:
             order.leg = Leg.LOST
