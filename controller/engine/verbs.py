@@ -108,7 +108,8 @@ class Verbs:
         await self._memory.resume(cluster, stops, order)
         log.warning("Resumed", extra=_told(order))
         self._wake_all(cluster)
-        left = [s for s in self._memory.orders.stops(cluster) if _is_wide(s)]
+        places = [cluster] if cluster else self._clusters
+        left = [s for c in places for s in self._memory.orders.stops(c) if _is_wide(s)]
         still = f" Still stopped by {left[0].owner}: {left[0].reason}." if left else ""
         return f"Resumed: {what}.{still}"
 
