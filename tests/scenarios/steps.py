@@ -6,6 +6,7 @@ A step reads `<who> <what>`; names are the world's. The table is the whole vocab
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controller.model.control import Demand, Verb
@@ -216,6 +217,11 @@ def _flag_taken(play: "Play", m: re.Match[str]) -> None:
     play.site.world.allow_controllers()
 
 
+def _clock_jumps(play: "Play", m: re.Match[str]) -> None:
+    seconds = float(m["seconds"])
+    play.site.clock.error += timedelta(seconds=-seconds if m["way"] == "back" else seconds)
+
+
 def _disk_full(play: "Play", m: re.Match[str]) -> None:
     play.site.disk.is_full = True
 
@@ -260,6 +266,7 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (r"operator approves what waits", _approves),
     (r"operator pauses (?P<name>[\w.-]+): (?P<reason>.+)", _pauses_orders),
     (r"operator resumes (?P<name>[\w.-]+)", _resumes_orders),
+    (r"fate sets the clock (?P<way>back|forward) by (?P<seconds>\d+) s", _clock_jumps),
     (r"fate kills the controller", _killed),
     (rf"fate kills the controller before the next {_COMMAND} leaves", _killed_before),
     (rf"fate kills the controller after the next {_COMMAND} has left", _killed_after),

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,22 @@ class Lifeline:
             raise Killed(moment)
 
 
+class MachineClock(VirtualClock):
+    """The time of the controller's machine, which may be wrong."""
+
+    def __init__(self) -> None:
+        self.error = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.error
+
+
 class MortalClock:
     """The engine's clock, which stops with the process."""
 
-    def __init__(self, line: Lifeline) -> None:
+    def __init__(self, line: Lifeline, clock: MachineClock) -> None:
         self._line = line
-        self._clock = VirtualClock()
+        self._clock = clock
 
     def now(self) -> datetime:
         self._line.touch("clock.now")
@@ -246,6 +256,7 @@ class Site:
         self.wire = wire or Wire(world)
         self._first_holder = 1 if wire is None else 101
         self.disk = Disk()
+        self.clock = MachineClock()
         self.journal = folder / "state" / "journal.sqlite"
         self._cluster = cluster
         self._specs = folder / "specs"
@@ -325,7 +336,7 @@ class Site:
         shutil.copytree(self.journal.parent, folder / "state", dirs_exist_ok=True)
 
     async def _live(self, line: Lifeline) -> None:
-        clock = MortalClock(line)
+        clock = MortalClock(line, self.clock)
         aside = Aside()
         journal = MortalJournal(line, SqliteJournal(self.journal), self.disk)
         memory = Memory(journal, aside)
@@ -337,7 +348,7 @@ class Site:
         )
         seeds = tuple(self._cluster.model.spec.connection.nodes)
         observer = ClusterObserver(
-            cluster=self._cluster.name, seeds=seeds, caller=self.wire.caller, clock=VirtualClock()
+            cluster=self._cluster.name, seeds=seeds, caller=self.wire.caller, clock=self.clock
         )
         actuator = MortalActuator(line, ClusterActuator(self.wire.caller), self._command_leaves)
         reconciler = Watched(
