@@ -11,9 +11,9 @@ from controller.adapters.local.journal import SqliteJournal
 from controller.engine.aside import Aside
 from controller.engine.executor import Executor
 from controller.engine.memory import Memory
-from controller.model.control import Fence
+from controller.model.control import Fence, Stop, StopScope, StopSource
 from controller.model.desired import Connection, DesiredState
-from controller.model.history import History, IntentState
+from controller.model.history import History, Intent, IntentState
 from controller.model.observed import NodeState, ObservedState
 from controller.model.plan import Action, ActionKind, ActionReason, Certificate, Plan
 from controller.model.policy import Policy
@@ -109,9 +109,16 @@ class Rig:
 
     def __init__(self, path: Path, cluster: Cluster, fence: Fence | None = FENCE) -> None:
         self.fence = fence
-        self.journal = SqliteJournal(path)
-        self.memory = Memory(self.journal, Aside())
-        self.executor = Executor(actuator=cluster, memory=self.memory, clock=VirtualClock())
+        self.cluster = cluster
+        self.use(SqliteJournal(path))
+
+    def use(self, journal: SqliteJournal) -> None:
+        """Remember there from now on."""
+        self.journal = journal
+        self.memory = Memory(journal, Aside())
+        if isinstance(journal, Interrupted):
+            journal.memory = self.memory
+        self.executor = Executor(actuator=self.cluster, memory=self.memory, clock=VirtualClock())
 
     async def run(self, *actions: Action, evidence_age_seconds: float = 0) -> tuple[Outcome, ...]:
         await self.memory.of("demo")
@@ -189,6 +196,58 @@ def test_old_evidence_is_found_out_right_before_sending(path: Path, age_seconds:
     assert outcome.result is OutcomeResult.NOT_SENT
     assert cluster.received == []
     assert on_disk(path).open_intents == ()
+
+
+class Interrupted(SqliteJournal):
+    """Somebody orders a stop at the very moment at which an intent is made durable."""
+
+    memory: Memory
+
+    def open_intent(self, cluster: str, intent: Intent) -> None:
+        super().open_intent(cluster, intent)
+        self.memory.orders.add(cluster, STOP)
+
+
+STOP = Stop(
+    id="s1",
+    scope=StopScope.CLUSTER,
+    name="",
+    source=StopSource.API,
+    owner="anna",
+    reason="fire drill",
+    since=EPOCH,
+)
+
+
+def test_a_stop_between_intent_and_command_is_seen(path: Path) -> None:
+    """The command does not leave, and its intent is closed: nothing is in doubt."""
+    cluster = Cluster()
+
+    async def main() -> tuple[Outcome, ...]:
+        rig = Rig(path, cluster)
+        rig.use(Interrupted(path))
+        return await rig.run(move("a"))
+
+    (outcome,) = run_virtual(main())
+    assert outcome.result is OutcomeResult.NOT_SENT
+    assert "anna ordered a stop (fire drill)" in outcome.detail
+    assert cluster.received == []
+    assert on_disk(path).open_intents == ()
+
+
+def test_a_paused_vm_stays_while_others_go(path: Path) -> None:
+    """Each action is asked about by itself; what is stopped leaves no intent behind."""
+    cluster = Cluster()
+
+    async def main() -> None:
+        rig = Rig(path, cluster)
+        paused = replace(STOP, scope=StopScope.VM, name="A")
+        rig.memory.orders.add("demo", paused)
+        await rig.run(move("a"), move("b"))
+
+    run_virtual(main())
+    assert cluster.received == ["b"]
+    assert [intent.vm for intent in on_disk(path).intents] == ["b"]
 
 
 def test_a_cancelled_cycle_loses_no_outcome(path: Path) -> None:
