@@ -6,6 +6,7 @@ A step reads `<who> <what>`; names are the world's. The table is the whole vocab
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -188,8 +189,25 @@ def _approves(play: "Play", m: re.Match[str]) -> None:
 
 
 def _pauses_orders(play: "Play", m: re.Match[str]) -> None:
-    reason = m["reason"]
-    _give(play, Demand(verb=Verb.PAUSE, owner="operator", reason=reason, name=m["name"]))
+    seconds = int(m["seconds"]) if m["seconds"] else None
+    demand = Demand(verb=Verb.PAUSE, owner="operator", reason=m["reason"], name=m["name"])
+    _give(play, replace(demand, seconds=seconds))
+
+
+def _stops_all(play: "Play", m: re.Match[str]) -> None:
+    _give(play, Demand(verb=Verb.STOP, owner="operator", reason=m["reason"]))
+
+
+def _resumes_all(play: "Play", m: re.Match[str]) -> None:
+    _give(play, Demand(verb=Verb.RESUME, owner="operator", reason="done"))
+
+
+def _file_put(play: "Play", m: re.Match[str]) -> None:
+    play.site.stop_file = m["text"]
+
+
+def _file_taken(play: "Play", m: re.Match[str]) -> None:
+    play.site.stop_file = None
 
 
 def _resumes_orders(play: "Play", m: re.Match[str]) -> None:
@@ -264,7 +282,14 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"fate loses the reply to the next {_COMMAND}", _loses_reply),
     (rf"fate delivers the next {_COMMAND} (?P<seconds>\d+) s late", _delays),
     (r"operator approves what waits", _approves),
-    (r"operator pauses (?P<name>[\w.-]+): (?P<reason>.+)", _pauses_orders),
+    (r"operator stops everything: (?P<reason>.+)", _stops_all),
+    (r"operator resumes everything", _resumes_all),
+    (r"operator puts the stop file: (?P<text>.+)", _file_put),
+    (r"operator takes the stop file away", _file_taken),
+    (
+        r"operator pauses (?P<name>[\w.-]+)( for (?P<seconds>\d+) s)?: (?P<reason>.+)",
+        _pauses_orders,
+    ),
     (r"operator resumes (?P<name>[\w.-]+)", _resumes_orders),
     (r"fate sets the clock (?P<way>back|forward) by (?P<seconds>\d+) s", _clock_jumps),
     (r"fate kills the controller", _killed),

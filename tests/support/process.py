@@ -28,7 +28,7 @@ from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
-from controller.model.control import Fence, Order
+from controller.model.control import Fence, Order, Stop, StopScope, StopSource
 from controller.model.document import Document
 from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
@@ -37,7 +37,7 @@ from controller.model.report import Outcome
 from controller.ports import SpecReading, StatusSink
 from controller.simulator.world import World
 from tests.support.in_process import Call, Disturbance, InProcessCaller
-from tests.support.virtual_time import VirtualClock
+from tests.support.virtual_time import EPOCH, VirtualClock
 
 
 class Killed(BaseException):
@@ -265,6 +265,8 @@ class Site:
         self._leaving = leaving
         self._at = at
         self.verbs: Verbs | None = None
+        self.stop_file: str | None = None
+        """What is in the file that stops everything; None while there is none."""
         """Of the controller that runs."""
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -339,7 +341,7 @@ class Site:
         clock = MortalClock(line, self.clock)
         aside = Aside()
         journal = MortalJournal(line, SqliteJournal(self.journal), self.disk)
-        memory = Memory(journal, aside)
+        memory = Memory(journal, aside, self._look_at_stop_file)
         source = DirectorySource(self._specs, self.journal.parent / "specs")
         desired = Declarations(
             clusters=[self._cluster],
@@ -375,6 +377,19 @@ class Site:
         finally:
             journal.close()
             aside.close()
+
+    def _look_at_stop_file(self) -> Stop | None:
+        if self.stop_file is None:
+            return None
+        return Stop(
+            id="flag-file",
+            scope=StopScope.EVERYTHING,
+            name="",
+            source=StopSource.FLAG_FILE,
+            owner="operator",
+            reason=self.stop_file,
+            since=EPOCH,
+        )
 
     def _command_leaves(self, action: Action, intent_id: str) -> None:
         if self._leaving is not None:
