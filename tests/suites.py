@@ -20,7 +20,9 @@ ORDER = (
     "unit", "properties", "scenarios", "contract", "simulation", "protocol", "prometheus",
     "powershell", "crash", "e2e", "bench",
 )  # fmt: skip
-PARALLEL = frozenset({"unit", "properties", "scenarios", "simulation", "contract", "protocol"})
+PARALLEL = frozenset(
+    {"unit", "properties", "scenarios", "simulation", "contract", "protocol", "crash"}
+)
 NOTHING_COLLECTED = 5
 
 

@@ -32,11 +32,11 @@ class Manager:
         try:
             await self._desired.refresh()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(), name="watch the specs")
+                group.create_task(Turn("specs", self._watch).serve(), name="watch the specs")
                 for cluster, turn in self._turns.items():
                     group.create_task(turn.serve(), name=f"reconcile {cluster}")
         finally:
-            # All at once: however many clusters hang, the end takes no longer than that of one.
+            # All clusters at once: the whole stop must be over in ten seconds.
             await asyncio.gather(*(r.executor.close() for r in self._reconcilers))
             await asyncio.gather(*(r.observer.close() for r in self._reconcilers))
 
@@ -44,8 +44,9 @@ class Manager:
         """Let the next cycle of the cluster begin at once."""
         self._turns[cluster].wake()
 
-    async def _watch(self) -> None:
-        while True:
-            await self._clock.sleep(SPECS_EVERY_SECONDS)
-            for cluster in await self._desired.refresh():
-                self._turns[cluster].wake()
+    async def _watch(self) -> float:
+        """Look at the specs after a while; a change is taken up at once by those concerned."""
+        await self._clock.sleep(SPECS_EVERY_SECONDS)
+        for cluster in await self._desired.refresh():
+            self._turns[cluster].wake()
+        return 0.0

@@ -2,6 +2,7 @@
 
 Here is the one broad `except Exception`: a programming error ends the cycle of its cluster, is
 logged with all there is to know, and is tried again later and later; other clusters never notice.
+The watch over the specs takes turns in the same way.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ BACK_OFF_MAX_SECONDS = 300.0
 class Turn:
     """Calls `cycle` for ever; `cycle` returns the seconds until it wants to be called again."""
 
-    def __init__(self, cluster: str, cycle: Callable[[], Awaitable[float]]) -> None:
-        self._cluster = cluster
+    def __init__(self, name: str, cycle: Callable[[], Awaitable[float]]) -> None:
+        self._name = name
         self._cycle = cycle
         self._wake = asyncio.Event()
 
@@ -41,7 +42,7 @@ class Turn:
                 failures += 1
                 log.exception(
                     "A cycle ended in a programming error; please report it",
-                    extra={"cluster": self._cluster, "retry_seconds": pause_seconds},
+                    extra={"turn": self._name, "retry_seconds": pause_seconds},
                 )
             await self._pause(pause_seconds)
 

@@ -42,8 +42,9 @@ class Reconciler:
 
     async def reconcile(self) -> float:
         """Bring the cluster one step closer to its declaration; return seconds to the next look."""
+        observed = await self._look(self.desired.of(self.cluster))
+        # Asked again: a look can take long, and a process can be stopped while it looks.
         desired = self.desired.of(self.cluster)
-        observed = await self._look(desired)
         now = self.clock.now()
         self.memory.orders.expire(now)
         past = replace(await self.memory.of(self.cluster), holder=self.holder)

@@ -98,6 +98,8 @@ class NodeObserved:
     isolated: bool = False
     quarantined: bool = False
     placement_avoided: bool = False
+    failback_in_progress: bool = False
+    """It was resumed, and the cluster returns to it what was drained from it."""
     answered: bool = True
     model: str | None = None
     """Win32_ComputerSystem.Model, which tells the simulator from real machines."""
@@ -115,6 +117,7 @@ class NodeObserved:
             self.state is NodeState.UP
             and self.answered
             and not (self.draining or self.isolated or self.quarantined or self.placement_avoided)
+            and not self.failback_in_progress
         )
 
 

@@ -299,6 +299,8 @@ def _still_needed(
 
 def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
     """Whether no rule looks at a settled intent any more."""
+    if intent.closed_at == now:
+        return False  # kept once more, so that the journal learns how it ended
     old = intent.closed_at is not None and now - intent.closed_at >= KEPT
     starts_once = intent.kind != ActionKind.MOVE and intent.state is IntentState.DONE
     if not starts_once or match is None:

@@ -63,6 +63,7 @@ def state_of(node: NodeObserved) -> str:
         (node.isolated, "isolated"),
         (node.quarantined, "quarantined"),
         (node.placement_avoided, "to be avoided"),
+        (node.failback_in_progress, "taking back what was drained from it"),
     )
     words = [word for flag, word in flags if flag]
     if node.state is not NodeState.UP or not words:

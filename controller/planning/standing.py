@@ -6,6 +6,7 @@ a verdict is at rest and clear, and placement decides whether it is settled.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from controller.model.desired import StartPolicy, VMDesired
 from controller.model.history import Intent, IntentState
@@ -92,17 +93,19 @@ def _under_way_by_us(view: View, want: VMDesired, seen: VMObserved | None) -> Ca
         ActionKind.CREATE: Verdict.CREATING,
         ActionKind.START: Verdict.STARTING,
     }[ActionKind(intent.kind)]
-    return _case(want, seen, verdict=verdict, hold=_outcome_open(want, intent))
+    return _case(want, seen, verdict=verdict, hold=_outcome_open(view, want, intent))
 
 
-def _outcome_open(want: VMDesired, intent: Intent) -> Hold | None:
+def _outcome_open(view: View, want: VMDesired, intent: Intent) -> Hold | None:
     """Only where something is doubtful: a command that shows its work needs no explanation."""
     if not intent.unknown and intent.first_quiet_at is None:
         return None
     quiet = intent.first_quiet_at
+    settle = timedelta(seconds=view.desired.policy.settle_seconds)
     return hold_on(
         want,
         HoldReason.OUTCOME_OPEN,
+        until=quiet + settle if quiet is not None else None,
         action=ActionKind(intent.kind),
         target=intent.target,
         intent=intent.id,
@@ -117,7 +120,8 @@ def _absent(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None
         return None
     if not view.sees_all:
         return _case(want, None, verdict=Verdict.UNKNOWN, hold=_view_incomplete(view, want))
-    if want.template is None:
+    # Hyper-V draws the id of a new VM: a spec by id can only mean one that exists.
+    if want.template is None or want.name is None:
         return _case(
             want, None, verdict=Verdict.MISSING, hold=hold_on(want, HoldReason.NO_TEMPLATE)
         )

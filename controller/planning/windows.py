@@ -4,6 +4,7 @@ A start that a clock change skips is the next minute that exists; a start that i
 once, the first time. Deny outranks Allow. With no Allow window, what is not denied is allowed.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -61,34 +62,52 @@ def _events(windows: Iterable[ChangeWindow], at: datetime) -> Iterator[datetime]
 def _end(window: ChangeWindow, at: datetime) -> datetime | None:
     """When the window that is open at `at` ends; None: it is not open."""
     duration = timedelta(seconds=window.duration_seconds)
-    day = at.astimezone(window.zone).date() + _DAY
+    day = at.astimezone(window.zone).date()
     last = (at - duration).astimezone(window.zone).date() - _DAY
     while day >= last:
-        for start in reversed(tuple(_starts(window, day))):
-            if start <= at:
-                return start + duration if at < start + duration else None
+        start = max((s for s in _near(window, day, at) if s <= at), default=None)
+        if start is not None:
+            return start + duration if at < start + duration else None
         day -= _DAY
     return None
 
 
 def _next_start(window: ChangeWindow, at: datetime) -> datetime | None:
-    day = at.astimezone(window.zone).date() - _DAY
+    day = at.astimezone(window.zone).date()
     last = day + HORIZON
     while day <= last:
-        for start in _starts(window, day):
-            if start > at:
-                return start
+        start = min((s for s in _near(window, day, at) if s > at), default=None)
+        if start is not None:
+            return start
         day += _DAY
     return None
 
 
-def _starts(window: ChangeWindow, day: date) -> Iterator[datetime]:
-    """Every start on that day of the window's zone, in order, as UTC."""
+def _near(window: ChangeWindow, day: date, at: datetime) -> Iterator[datetime]:
+    """Starts on that day of the window's zone, as UTC; the last up to `at` and the next among them.
+
+    A window of every minute has 1,440 a day, so only days on which clocks change are gone through.
+    """
     if not _matches(window, day):
         return
-    for hour in window.cron.hours:
-        for minute in window.cron.minutes:
+    cron, midnight = window.cron, datetime.combine(day, time())
+    if _instant(midnight + _DAY, window) - _instant(midnight, window) != _DAY:
+        for hour in cron.hours:
+            for minute in cron.minutes:
+                yield _instant(datetime.combine(day, time(hour, minute)), window)
+        return
+    wall = at.astimezone(window.zone).replace(tzinfo=None)
+    for hour in _around(cron.hours, wall.hour if wall.date() == day else None):
+        for minute in _around(cron.minutes, wall.minute if hour == wall.hour else None):
             yield _instant(datetime.combine(day, time(hour, minute)), window)
+
+
+def _around(values: tuple[int, ...], value: int | None) -> set[int]:
+    """First and last, and the neighbours of the value: one below or equal, itself, one above."""
+    if value is None:
+        return {values[0], values[-1]}
+    below, above = bisect_left(values, value), bisect_right(values, value)
+    return {values[0], *values[max(below - 1, 0) : above + 1], values[-1]}
 
 
 def _matches(window: ChangeWindow, day: date) -> bool:

@@ -138,6 +138,7 @@ def _node(item: PSObject) -> Data:
         "name": _text(item, "Name"),
         "state": _number(item, "State"),
         "drain": _number(item, "DrainStatus"),
+        "failback": _number(item, "FailbackStatus"),
         "status": _flags(item, "StatusInformation"),
     }
 

@@ -24,11 +24,11 @@ _MOVE = (
     "targetExists targetUp targetNotDraining targetNotIsolated targetNotQuarantined "
     "targetNotAvoided targetPossible"
 )
-_START = "vmHere roleExists owner vmOff roleOffline notLocked notBusy"
+_START = "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigration notBusy nodeUp"
 _REGISTER = "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp"
 _CREATE = (
-    "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist mediaExists "
-    "switchExists volumeHasRoom"
+    "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist "
+    "disksUnattached mediaExists switchExists volumeHasRoom"
 )
 
 Data = dict[str, Any]
@@ -135,7 +135,7 @@ class _Creation:
         invoke(self._case.world, self._case.node, cmdlet, {"VM": self._vm, **parameters})
 
     def _new_vm(self) -> None:
-        _check_again(self._case, "nameFree")
+        _check_again(self._case, "nameFree disksUnattached")
         template = self._template
         switch = {} if template["switch"] is None else {"SwitchName": template["switch"]}
         found = self._case.run(

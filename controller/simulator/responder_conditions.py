@@ -17,6 +17,8 @@ from controller.simulator.world import World
 
 _OK_STATUSES = (2, 11)
 _MIGRATING_STATUSES = (32774, 32780)
+_NO_TARGET = {1: "isolated", 2: "quarantined", 32: "avoided"}
+"""Flags of a node's StatusInformation with which it takes no VM."""
 _TEMPLATE_FIELDS = frozenset(
     {
         "generation",
@@ -236,7 +238,8 @@ def _target_number(name: str) -> Callable[[Case], Finding]:
     return lambda case: _unless(case.number("target", name) == 0, case.number("target", name))
 
 
-def _target_lacks(flag: int, word: str) -> Callable[[Case], Finding]:
+def _target_lacks(flag: int) -> Callable[[Case], Finding]:
+    word = _NO_TARGET[flag]
     return lambda case: _unless(not case.number("target", "StatusInformation") & flag, word)
 
 
@@ -266,7 +269,9 @@ def _role_name_free(case: Case) -> Finding:
 def _node_up(case: Case) -> Finding:
     local = next(n for n in case.run("Get-ClusterNode") if same_name(_name(n), case.node))
     numbers = (_enum(local, name) for name in ("State", "DrainStatus"))
-    return next((str(number) for number in numbers if number), None)
+    flags = _enum(local, "StatusInformation")
+    words = (word for flag, word in _NO_TARGET.items() if flags & flag)
+    return next((str(number) for number in numbers if number), next(words, None))
 
 
 def _name_free(case: Case) -> Finding:
@@ -297,6 +302,17 @@ def _disks_free(case: Case) -> Finding:
 def _disks_exist(case: Case) -> Finding:
     paths = (str(disk["path"]) for disk in case.disks(to_create=False))
     return next((path for path in paths if not _exists(case, path)), None)
+
+
+def _disks_unattached(case: Case) -> Finding:
+    wanted = {fold(str(disk["path"])) for disk in case.template["disks"]}
+    for vm in case.run("Get-VM"):
+        drives = vm.properties["HardDrives"]
+        assert isinstance(drives, list)
+        paths = {fold(str(d.properties["Path"])) for d in drives if isinstance(d, PSObject)}
+        if paths & wanted:
+            return str(vm.properties["Id"])
+    return None
 
 
 def _media_exists(case: Case) -> Finding:
@@ -376,9 +392,9 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "targetExists": _target_exists,
     "targetUp": _target_number("State"),
     "targetNotDraining": _target_number("DrainStatus"),
-    "targetNotIsolated": _target_lacks(1, "isolated"),
-    "targetNotQuarantined": _target_lacks(2, "quarantined"),
-    "targetNotAvoided": _target_lacks(32, "avoided"),
+    "targetNotIsolated": _target_lacks(1),
+    "targetNotQuarantined": _target_lacks(2),
+    "targetNotAvoided": _target_lacks(32),
     "targetPossible": _target_possible,
     "notClustered": _not_clustered,
     "roleNameFree": _role_name_free,
@@ -388,6 +404,7 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "folderFree": _folder_free,
     "disksFree": _disks_free,
     "disksExist": _disks_exist,
+    "disksUnattached": _disks_unattached,
     "mediaExists": _media_exists,
     "switchExists": _switch_exists,
     "volumeHasRoom": _volume_has_room,

@@ -67,7 +67,10 @@ async def _twenty_kills(place: Path) -> None:
 
     for vm in VMS:
         declare(vm, chance.choice(NODES))
-    async with serve_world(WORLD, place, declared=CLUSTER) as site:
+    world, declaration = place / "world.yaml", place / "declared.yaml"
+    world.write_text(WORLD)
+    declaration.write_text(CLUSTER)
+    async with serve_world(world, place, declared=declaration) as site:
         for kill in range(KILLS):
             for vm in chance.sample(VMS, 2):
                 declare(vm, chance.choice([n for n in NODES if n != declared[vm]]))

@@ -41,7 +41,7 @@ TYPES = _words(
 
 # Their members.
 MEMBERS = _words(
-    """ASCII Arguments BaseStream Category CategoryInfo Close Compress ComputeHash Contains
+    """ASCII Arguments BaseStream Category CategoryInfo Clear Close Compress ComputeHash Contains
     ContainsKey Count Create CreateNoWindow Decompress EndsWith EnvironmentVariables Equals
     Exception FileName Floor Flush FromBase64String FullName FullyQualifiedErrorId GetBytes
     GetCommandLineArgs GetCurrentProcess GetEnvironmentVariable GetString GetType Groups HResult
@@ -82,6 +82,7 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$volume": (_CLUSTER + "ClusterSharedVolume",),
     },
     "conditions.ps1": {
+        "$drive": (_HYPER_V + "HardDiskDrive",),
         "$group": (_CLUSTER + "ClusterGroup",),
         "$vm": (_HYPER_V + "VirtualMachine",),
     },

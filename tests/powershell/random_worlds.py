@@ -60,7 +60,9 @@ def draw_cluster(chance: random.Random) -> str:
                 "iso": chance.choice((None, f"{CSV}\\iso\\a.iso")),
             }
         )
+    # Ids come of the name: two worlds must not give one id to two roles, as no cluster does.
     cluster = {
+        "name": f"c{chance.getrandbits(48):x}",
         "migrationsParallelMax": chance.choice((None, 1, 2)),
         "parameters": _draw_parameters(chance),
     }

@@ -123,6 +123,12 @@ def _parameter(name: str, value: int | str | None) -> Callable[[World], None]:
     return write
 
 
+def _queue_and_halt(world: World) -> None:
+    _queue_behind_another(world)
+    _set(world.vm("sql"), {"state": VmState.Off, "running_since": None})
+    _set(world.role("sql"), {"persistent": False})
+
+
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
 CLAIM = "claimEpoch"
@@ -147,6 +153,13 @@ FENCED = tuple(
             operation=operation, untrue="epochCurrent", prepare=_parameter("OwnernodeHolder", "")
         ),
     )
+)
+NO_PLACE = (
+    _node("HV01", state=NodeState.Paused),
+    _node("HV01", drain=DrainStatus.Completed),
+    _node("HV01", flags=NodeFlag.Isolated),
+    _node("HV01", flags=NodeFlag.Quarantined),
+    _node("HV01", flags=NodeFlag.AvoidPlacement),
 )
 STORIES = (
     *FENCED,
@@ -186,19 +199,26 @@ STORIES = (
     Story(operation=S, untrue="vmOff", vm="sql"),
     Story(operation=S, untrue="vmOff", prepare=_vm("halted", state=VmState.Saved)),
     Story(operation=S, untrue="roleOffline", prepare=_role(of="halted", failed=True)),
+    Story(operation=S, untrue="notQueued", vm="sql", prepare=_queue_and_halt),
     Story(operation=S, untrue="notLocked", prepare=lambda w: w.lock_role("halted")),
+    Story(operation=S, untrue="noMigration", prepare=_vm("halted", busy=MIGRATING)),
+    Story(
+        operation=S,
+        untrue="noMigration",
+        prepare=_role(of="halted", migration_state=MigrationState.Transfer),
+    ),
     Story(operation=S, untrue="notBusy", prepare=_vm("halted", busy=BACKUP)),
+    *(Story(operation=S, untrue="nodeUp", prepare=p) for p in NO_PLACE),
     Story(operation=R, untrue="vmHere", vm="elsewhere"),
     Story(operation=R, untrue="notClustered", vm="sql"),
     Story(operation=R, untrue="roleNameFree", prepare=lambda w: w.rename_role("sql", "BARE")),
     Story(operation=R, untrue="vmAtRest", prepare=lambda w: w.save_vm("bare")),
     Story(operation=R, untrue="noMigration", prepare=_vm("bare", busy=MIGRATING)),
     Story(operation=R, untrue="notBusy", prepare=_vm("bare", busy=BACKUP)),
-    Story(operation=R, untrue="nodeUp", prepare=_node("HV01", state=NodeState.Paused)),
-    Story(operation=R, untrue="nodeUp", prepare=_node("HV01", drain=DrainStatus.Completed)),
+    *(Story(operation=R, untrue="nodeUp", prepare=p) for p in NO_PLACE),
     Story(operation=C, untrue="nameFree", changes=(("name", "Bare"),)),
     Story(operation=C, untrue="roleNameFree", changes=(("name", "ELSEWHERE"),)),
-    Story(operation=C, untrue="nodeUp", prepare=_node("HV01", state=NodeState.Paused)),
+    *(Story(operation=C, untrue="nodeUp", prepare=p) for p in NO_PLACE),
     Story(operation=C, untrue="folderFree", changes=(("name", "images"),)),
     Story(
         operation=C,
@@ -209,6 +229,17 @@ STORIES = (
         operation=C,
         untrue="disksExist",
         template=(("disks", [{"path": f"{CSV}\\images\\none.vhdx", "createBytes": None}]),),
+    ),
+    Story(
+        operation=C,
+        untrue="disksUnattached",
+        template=(("disks", [{"path": f"{CSV}\\BARE\\os.vhdx", "createBytes": None}]),),
+    ),
+    Story(
+        operation=C,
+        untrue="disksUnattached",
+        prepare=lambda w: w.delete_file("HV01", f"{CSV}\\bare\\os.vhdx"),
+        template=(("disks", [{"path": f"{CSV}\\BARE\\os.vhdx", "createBytes": GIB}]),),
     ),
     Story(operation=C, untrue="mediaExists", template=(("iso", f"{CSV}\\iso\\none.iso"),)),
     Story(operation=C, untrue="switchExists", template=(("switch", "lab 1"),)),

@@ -13,6 +13,8 @@ from engine_node import EngineNode
 from random_worlds import draw_call, draw_cluster, draw_disturbances
 from stories import CLUSTER, CSV, FENCE, GIB, STORIES, Story, template_of
 
+from controller.simulator.config import load_world
+from controller.simulator.states import MigrationState
 from controller.simulator.world import World
 
 pytestmark = pytest.mark.engine
@@ -214,6 +216,20 @@ def test_an_observation_is_the_same(
     )
     assert ours.ok == (disturbance != "no quorum")
     assert ours == theirs
+
+
+def test_a_warm_look_reads_private_properties_in_flight_only(agent: EngineNode) -> None:
+    """Each costs a call, and the id of a role's VM never changes: 500 roles were 500 calls."""
+    agent.world = world = load_world(CLUSTER.replace("cluster: {", "cluster: {name: warm, "))
+    first = agent.call("observe", clusterWide=False)
+    cold = agent.cmdlets.count("Get-ClusterParameter")
+    assert agent.call("observe", clusterWide=False)["data"]["roles"] == first["data"]["roles"]
+    assert agent.cmdlets.count("Get-ClusterParameter") == cold
+    world.move_live("sql", "HV02")
+    world.advance_to(3.0)
+    roles = {r["name"]: r for r in agent.call("observe", clusterWide=False)["data"]["roles"]}
+    assert roles["sql"]["migration"]["state"] == MigrationState.Transfer
+    assert agent.cmdlets.count("Get-ClusterParameter") == cold + 1
 
 
 def _equal_by_chance(agent: EngineNode, seed: int) -> Outcome:

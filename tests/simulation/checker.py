@@ -7,7 +7,7 @@ ends a run.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.support.in_process import Call
 
 GIB = 1024**3
 _NO_TARGET = NodeFlag.Isolated | NodeFlag.Quarantined | NodeFlag.AvoidPlacement
+_UNSURE = ("Moving", "Unknown")
 SPECS_READ_SECONDS = 1.5
 """A change of the specs is known after the next stat scan, one a second."""
 
@@ -97,7 +98,11 @@ class ForeignMove:
     target: str
     at_seconds: float
     live: bool
+    known: bool
+    """Whether the controller had told where the VM was before."""
     shown_seconds: float | None = None
+    judged: bool = False
+    """Whether a report was made since it was shown."""
 
 
 CLAIM = "claimEpoch"
@@ -131,10 +136,12 @@ class Checker:
     looks_quiet: int = 0
     disk_is_full: bool = False
     clock_jumped_seconds: float = -1e9
-    """When the controller's clock was last set."""
+    """When the controller's clock was last set: its waits may have been cut short by that."""
     _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
     _bound: dict[str, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, Before] = field(default_factory=dict)
+    _told: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """VM id -> where the controller said it is, and in which life of the journal."""
     _moves: dict[str, int] = field(default_factory=dict)
     commands_seen: int = 0
     """How many of the world's commands were looked at."""
@@ -234,6 +241,14 @@ class Checker:
 
     def report(self, report: ClusterReport) -> None:
         """The controller showed a report."""
+        for vm in report.vms:
+            if vm.vm_id is not None and vm.owner is not None and vm.verdict not in _UNSURE:
+                self._told[vm.vm_id] = (vm.owner, self.journal_life)
+        for i, move in enumerate(self.foreign):
+            if move.shown_seconds is not None and not move.judged:
+                # A node that we can't see has failed, by the rules of the controller.
+                silent = self.evidence.last(move.source) is None
+                self.foreign[i] = replace(move, judged=True, known=move.known and not silent)
         self._ask(self.on_report, report)
 
     def finish(self) -> None:
@@ -335,14 +350,7 @@ class Checker:
             here = move.target.lower() == reply.node.lower()
             if move.shown_seconds is None and here and move.vm_id in listed:
                 if reply.made_seconds >= move.at_seconds:
-                    self.foreign[i] = ForeignMove(
-                        vm_id=move.vm_id,
-                        source=move.source,
-                        target=move.target,
-                        at_seconds=move.at_seconds,
-                        live=move.live,
-                        shown_seconds=self.world.now,
-                    )
+                    self.foreign[i] = replace(move, shown_seconds=self.world.now)
 
     def _count_quiet(self) -> None:
         """Looks that showed every node, with nothing in flight in truth."""
@@ -395,6 +403,7 @@ class Checker:
                         target=moved.target,
                         at_seconds=moved.at_seconds,
                         live=moved.live,
+                        known=self._told.get(vm_id) == (moved.source, self.journal_life),
                     )
                 )
             self._moves[vm_id] = len(moves)

@@ -29,6 +29,8 @@ ARGUMENTS = {
     "createVm": {"intent", "epoch", "holder", "node", "name", "template"},
 }
 LOOKS_BEFORE_ACTING = 2
+EXACT_SECONDS = 0.001
+"""Times in the world are floats."""
 CREATED_LOOKS = 2
 SIMULATOR = "ownernode simulator"
 DARK_SHARE, UNKNOWN_SHARE = 0.25, 0.10
@@ -42,6 +44,7 @@ def one_at_a_time(c: "Checker", order: Order) -> Found:
         if other.leg is Leg.UNDER_WAY:
             yield f"{_what(c, order)}, and {_what(c, other)} is under way since {other.at_seconds}"
         fresh = order.at_seconds - other.at_seconds < c.limits.settle_seconds
+        fresh = fresh and c.clock_jumped_seconds < other.at_seconds
         if other.leg is Leg.TRAVELLING and fresh and other.life == c.journal_life:
             yield f"{_what(c, order)}, and {_what(c, other)} has not arrived yet"
     shown = c.evidence.last(order.source)
@@ -213,7 +216,9 @@ def spaced(c: "Checker", order: Order) -> Found:
             break
         hops += 1
     gap = order.at_seconds - done[-1].ended_seconds
-    if gap < c.limits.cooldown_seconds and hops % 2 == 0:
+    if c.clock_jumped_seconds > done[-1].ended_seconds:
+        return
+    if gap < c.limits.cooldown_seconds - EXACT_SECONDS and hops % 2 == 0:
         yield f"{_what(c, order)}, {gap:.1f} s after {_what(c, done[-1])}"
 
 
@@ -314,8 +319,11 @@ def respected(c: "Checker", order: Order) -> Found:
             o.landed and (o.ended_seconds or 0) > move.at_seconds for o in c.others_of(order)
         )
         here = move.target.lower() == order.source.lower()
-        respect = order.at_seconds - move.shown_seconds < c.limits.respect_seconds
-        if here and respect and not later_ours and not _node_failed(c, move.source):
+        waited = order.at_seconds - move.shown_seconds
+        if c.clock_jumped_seconds > move.at_seconds:
+            return
+        respect = waited < c.limits.respect_seconds - EXACT_SECONDS
+        if move.known and here and respect and not later_ours and not _node_failed(c, move.source):
             yield f"{_what(c, order)}, moved there by others at {move.at_seconds}"
         return
 

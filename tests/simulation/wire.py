@@ -42,8 +42,8 @@ class Mishap:
     """Until the node executes it, which it does even if nobody waits any more."""
     drip_seconds: float = 0.0
     """Until the reply has come in, after it was executed."""
-    again_seconds: float | None = None
-    """The node gets it a second time, so much later."""
+    agent_lost: bool = False
+    """The node's agent ends with the connection, and with it the memory of its jobs."""
     looks_ago: int = 0
     answered_by: str | None = None
     """An observation is answered by another node."""
@@ -261,9 +261,8 @@ class Wire:
         if mishap.delay_seconds:
             await asyncio.sleep(mishap.delay_seconds)
         said = await self._execute(call)
-        if mishap.again_seconds is not None:
-            await asyncio.sleep(mishap.again_seconds)
-            await self._execute(call)
+        if mishap.agent_lost:
+            self.world.jobs.forget(call.node)
         return said
 
     async def _execute(self, call: Call) -> Mapping[str, Any]:

@@ -1,1 +1,1 @@
-""""""
+"""Metrics, health, reports and the page, over HTTP."""

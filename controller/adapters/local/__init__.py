@@ -1,1 +1,1 @@
-""""""
+"""This machine's disk: the journal."""

@@ -1,1 +1,1 @@
-""""""
+"""Where specs come from, and how their text is read."""

@@ -1,1 +1,1 @@
-""""""
+"""The eyes and hands on a cluster, over WinRM."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from controller.adapters.winrm.calling import READ_ONLY, STARTS_A_JOB
 from controller.adapters.winrm.endpoints import Endpoint
+from controller.adapters.winrm.failures import sentence_of
 from controller.adapters.winrm.session import NodeSession, Span
 from controller.errors import (
     Busy,
@@ -167,10 +168,10 @@ class NodeAgent:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
-        except (OSError, TimeoutError) as error:
-            why = str(error) or "no answer"
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: no name for DNS
             raise Unreachable(
-                f"{endpoint.node} at {endpoint.host}:{endpoint.port} cannot be connected to: {why}"
+                f"{endpoint.node} at {endpoint.host}:{endpoint.port} cannot be connected to:"
+                f" {sentence_of(error)}"
             ) from error
         writer.close()
 

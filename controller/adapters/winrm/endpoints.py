@@ -1,12 +1,13 @@
 """Where a node listens, and by which name it must prove itself."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from controller.errors import SpecError
 from controller.model.desired import Connection
-from controller.model.names import fold, short_node
+from controller.model.names import fold, same_name, short_node
 
 HTTPS_PORT = 5986
 HTTP_PORT = 5985
@@ -33,12 +34,12 @@ class Endpoint:
 
 
 def endpoint_of(node: str, connection: Connection) -> Endpoint:
-    """The configured address of a node, else its name in the first seed's domain, over HTTPS.
+    """The configured address of a node, else its full name, over HTTPS.
 
     A node reached by a bare address must still show the certificate of its full name; one reached
     by another DNS name shows that name's. Raises SpecError where Basic would go in clear text.
     """
-    full_name = _full_name(node, connection.seeds[0])
+    full_name = _full_name(node, connection.seeds)
     address = connection.addresses.get(fold(short_node(node))) or connection.addresses.get(
         fold(node)
     )
@@ -58,11 +59,17 @@ def endpoint_of(node: str, connection: Connection) -> Endpoint:
     )
 
 
-def _full_name(node: str, seed: str) -> str:
-    if "." in node:
-        return node
-    _, dot, domain = seed.partition(".")
-    return f"{node}{dot}{domain}"
+def _full_name(node: str, seeds: Sequence[str]) -> str:
+    """The seed of that name, else the name in the first seed's domain.
+
+    Only configuration gives a domain: a node must not lead our log-on to a host of its choice.
+    """
+    short = short_node(node)
+    for seed in seeds:
+        if same_name(short_node(seed), short):
+            return seed
+    _, dot, domain = seeds[0].partition(".")
+    return f"{short}{dot}{domain}"
 
 
 def _split(address: str, node: str) -> tuple[str, int]:

@@ -3,7 +3,10 @@
 pywinrm lets through whatever its parts raise; here each of those gets one of a few names.
 """
 
+import http.client
 import re
+import socket
+import ssl
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from contextlib import contextmanager
 import requests
 import spnego.exceptions
 import urllib3.exceptions
+from urllib3.util.ssl_match_hostname import CertificateError
 from winrm.exceptions import (
     InvalidCredentialsError,
     WinRMError,
@@ -20,7 +24,7 @@ from winrm.exceptions import (
     WSManFaultError,
 )
 
-from controller.adapters.winrm.frames import Reply
+from controller.adapters.winrm.frames import Reply, shown
 from controller.adapters.winrm.wire import LogonDue, Wire
 from controller.errors import LogonRefused, RemoteFailed
 
@@ -87,6 +91,24 @@ _EXCHANGE_ERRORS = (
     ValueError,
 )
 
+_CAUSES_MAX = 64
+_UNTRUSTED = "its certificate is signed by no authority that is trusted here; check tls.ca"
+_ANOTHER_NAME = "its certificate is for another name"
+# OpenSSL's X509_V_ERR_* (x509_vfy.h).
+_CERTIFICATES = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    **dict.fromkeys((18, 19, 20, 21), _UNTRUSTED),
+    **dict.fromkeys((62, 64), _ANOTHER_NAME),
+}
+_SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((UnicodeDecodeError,), "its answer is no text"),
+    ((socket.gaierror, UnicodeError), "its name cannot be resolved"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError), "timed out"),
+    ((ConnectionError, http.client.HTTPException), "the connection broke off"),
+)
+
 
 @contextmanager
 def translated(node: str, wire: Wire) -> Iterator[None]:
@@ -104,14 +126,55 @@ def translated(node: str, wire: Wire) -> Iterator[None]:
         raise _of_fault(node, error) from error
     except _EXCHANGE_ERRORS as error:
         due = isinstance(error, LogonDue)
-        text = f"{type(error).__name__}: {error}"[:_TEXT_CHARACTERS_MAX]
+        text = sentence_of(error)
         touched = wire.touched and not due
         raise Lost(text, touched=touched, unreached=not wire.touched and not due) from error
 
 
+def sentence_of(error: Exception) -> str:
+    """What went wrong on the way, in words of the one who has to mend it.
+
+    Libraries wrap the cause in errors of their own, whose texts are dumps of their objects.
+    """
+    causes = tuple(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code:
+            return _CERTIFICATES.get(
+                cause.verify_code, f"its certificate is refused: {cause.verify_message}"
+            )
+        if isinstance(cause, CertificateError):
+            return shown(f"{_ANOTHER_NAME}: {cause}"[:_TEXT_CHARACTERS_MAX])
+    for kinds, sentence in _SENTENCES:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return sentence
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS connection came about: {cause.reason or 'it broke off'}"
+        if isinstance(cause, WinRMTransportError):
+            return f"it answered with HTTP status {cause.code}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return shown(cause.strerror.lower())
+    if isinstance(error, requests.RequestException | OSError):
+        return shown(str(error)[:_TEXT_CHARACTERS_MAX])
+    text = f"it does not answer as WinRM does ({type(error).__name__}: {error}"
+    return shown(text[: _TEXT_CHARACTERS_MAX - 1]) + ")"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was made of, outermost first."""
+    waiting: list[object] = [error]
+    for _ in range(_CAUSES_MAX):
+        if not waiting:
+            return
+        one = waiting.pop(0)
+        if isinstance(one, BaseException):
+            yield one
+            waiting += [*one.args, getattr(one, "reason", None), one.__cause__]
+
+
 def _of_fault(node: str, fault: WSManFaultError) -> Exception:
     code = fault.wsman_fault_code or fault.wmierror_code
-    text = f"WS-Management fault {code}: {fault.reason}"[:_TEXT_CHARACTERS_MAX]
+    text = shown(f"WS-Management fault {code}: {fault.reason}"[:_TEXT_CHARACTERS_MAX])
     if code in _GONE or code == _OPERATION_QUOTA:
         return ShellGone(text)
     if code in (_SHELL_QUOTA, _BUSY):
@@ -126,7 +189,7 @@ def remote_error(reply: Reply, node: str) -> RemoteFailed:
     first = reply.errors[0]
     kind, message, hresult = (first.get(name) for name in ("kind", "message", "hresult"))
     return RemoteFailed(
-        f"{node}: {message}",
+        shown(f"{node}: {message}"),
         kind=kind[:_TEXT_CHARACTERS_MAX] if isinstance(kind, str) else "",
         hresult=hresult if isinstance(hresult, int) else None,
     )
@@ -139,4 +202,4 @@ def readable_stderr(data: bytes) -> str:
         text = " ".join(re.findall(r'<S S="Error">([^<]*)</S>', text)).replace(
             "_x000D__x000A_", " "
         )
-    return " ".join(text.split())[:_TEXT_CHARACTERS_MAX]
+    return shown(" ".join(text.split())[:_TEXT_CHARACTERS_MAX])

@@ -30,6 +30,8 @@ _PACKED_CHARACTERS_MAX = REPLY_BYTES_MAX * 4 // 3
 _GZIP_BEGINS = b"H4sI"
 """Base64 of the first three bytes of every gzip stream."""
 
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and halves of characters, which no encoder and no terminal should meet."""
 _FRAME = re.compile(rb"HV1 ([A-Za-z0-9-]{1,64}) (ready|part|done) ([A-Za-z0-9+/]*={0,2})")
 
 
@@ -53,6 +55,11 @@ class Reply:
     ok: bool
     data: Mapping[str, Any]
     errors: tuple[Mapping[str, Any], ...]
+
+
+def shown(text: str) -> str:
+    """A node's text as a person may be shown it, whatever the node put into it."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def encode_agent(text: str) -> bytes:

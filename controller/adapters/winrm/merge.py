@@ -22,6 +22,7 @@ from controller.adapters.winrm.parsing import (
 )
 from controller.adapters.winrm.states import (
     DVD_PHYSICAL,
+    FAILBACK_IN_PROGRESS,
     MIGRATION_PHASES,
     NODE_AVOIDED,
     NODE_ISOLATED,
@@ -142,14 +143,16 @@ def agree_on_nodes(
     agreed: dict[str, NodeView] = {}
     gaps = []
     for name, views in sorted(by_name.items()):
-        first = views[0]
+        # That a failback is over is seen by one a moment before the other: nobody contradicts.
+        returning = FAILBACK_IN_PROGRESS in {v.failback for v in views}
+        first = replace(views[0], failback=FAILBACK_IN_PROGRESS if returning else None)
         agreed[name] = first
         facts = sorted({(v.state, v.drain, v.status) for v in views})
         if len(facts) == 1 and len(views) == count:
             continue
         states = {v.state for v in views}
-        agreed[name] = NodeView(
-            name=first.name,
+        agreed[name] = replace(
+            first,
             state=first.state if len(states) == 1 else -1,
             drain=max(v.drain for v in views),
             status=_all_flags(v.status for v in views),
@@ -203,6 +206,7 @@ def _nodes(views: Mapping[str, NodeView], seen: tuple[Seen, ...]) -> tuple[NodeO
             isolated=bool(view.status & NODE_ISOLATED),
             quarantined=bool(view.status & NODE_QUARANTINED),
             placement_avoided=bool(view.status & NODE_AVOIDED),
+            failback_in_progress=view.failback == FAILBACK_IN_PROGRESS,
             answered=name in own,
         )
         if name in own:

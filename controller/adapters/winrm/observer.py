@@ -1,6 +1,7 @@
 """Looks at a whole cluster: finds its nodes, asks all at once, puts together what they say."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -155,14 +156,20 @@ class ClusterObserver:
             )
 
     def _check_membership(self, look: "_Round") -> None:
-        """Drop who speaks for another cluster; the first look decides which one is ours."""
+        """Drop who speaks for another cluster; the first look decides which one is ours.
+
+        Where as many nodes speak for one as for another, nobody is believed until that is mended.
+        """
         if self._cluster_id is None and look.seen:
-            ids = [s.reply.cluster.id for s in look.seen.values()]
-            self._cluster_id = max(sorted(set(ids)), key=ids.count)
+            votes = Counter(s.reply.cluster.id for s in look.seen.values()).most_common(2)
+            if len(votes) == 1 or votes[0][1] > votes[1][1]:
+                self._cluster_id = votes[0][0]
         for key, seen in sorted(look.seen.items()):
             found = seen.reply.cluster
             if found.id != self._cluster_id:
                 detail = f"{seen.reply.node} is in cluster {found.name} ({found.id})"
+                if self._cluster_id is None:
+                    detail += ", and as many other nodes are in another: which is meant is unclear"
                 look.refuse(
                     key, Gap(node=seen.reply.node, reason=GapReason.NOT_A_MEMBER, detail=detail)
                 )
@@ -208,7 +215,8 @@ class ClusterObserver:
 
     def _remember(self, look: "_Round", lists: Lists | None) -> None:
         """Who to ask next time, and which VM each role is."""
-        self._known = self._wanted(look)
+        # Nobody seen is nobody asked for the others: whom there was to look at has not changed.
+        self._known = self._wanted(look) or self._known
         self._listers = tuple(fold(reply.node) for reply in look.listed())
         told = {r.id: r.vm_id for s in look.seen.values() for r in s.reply.roles if r.vm_id}
         self._vm_of_role.update(told)

@@ -5,11 +5,13 @@ anything else is ProtocolBroken, and the node's part of the snapshot a gap.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.adapters.winrm.frames import shown
 from controller.errors import ProtocolBroken
+from controller.model.names import fold
 from controller.model.observed import Job, JobState
 
 _TEXT_CHARACTERS_MAX = 4096
@@ -18,8 +20,9 @@ _NUMBER_MAX = 2**64
 _LIST_MAX = 20_000
 """Above the 8,000 VMs that a cluster may hold (Microsoft docs, Hyper-V scale limits)."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters and halves of characters, which no encoder and no terminal should meet."""
+_NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,13}[A-Za-z0-9])?")
+"""As specs spell it: NetBIOS and DNS both take it (Microsoft docs, Naming conventions in AD). Nodes
+are connected to by the name that others report, so it must not be a host of another domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class NodeView:
     name: str
     state: int
     drain: int
+    failback: int | None
+    """None where Windows does not tell."""
     status: int
 
 
@@ -158,10 +163,10 @@ class NodeReply:
 def parse_observation(data: Mapping[str, Any]) -> NodeReply:
     """Read the data of an `observe` reply; raises ProtocolBroken naming the place."""
     reply = _Part(data, "observe")
-    node = reply.text("node")
+    node = reply.node_name("node")
     cluster = reply.part("cluster")
     lists = reply.optional_part("lists")
-    return NodeReply(
+    found = NodeReply(
         node=node,
         cluster=ClusterFacts(
             name=cluster.text("name"),
@@ -178,9 +183,10 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
         ),
         nodes=tuple(
             NodeView(
-                name=view.text("name"),
+                name=view.node_name("name"),
                 state=view.number("state", least=-1),
                 drain=view.number("drain"),
+                failback=view.optional_number("failback"),
                 status=view.number("status"),
             )
             for view in reply.parts("nodes")
@@ -191,6 +197,17 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
         jobs=tuple(_job(job, node) for job in reply.parts("jobs")),
         lists=_lists(lists) if lists else None,
     )
+    _refuse_twins("nodes", (fold(view.name) for view in found.nodes))
+    _refuse_twins("vms", (vm.id for vm in found.vms))
+    _refuse_twins("roles", (role.id for role in found.roles))
+    return found
+
+
+def _refuse_twins(place: str, ids: Iterable[str]) -> None:
+    """One node lists each thing once; two nodes that list the same VM show it in flight."""
+    known = tuple(ids)
+    if len(set(known)) < len(known):
+        raise ProtocolBroken(f"observe.{place} lists one of them twice")
 
 
 def _own(own: "_Part") -> SelfFacts:
@@ -289,10 +306,6 @@ def _lists(lists: "_Part") -> Lists:
     )
 
 
-def _shown(text: str) -> str:
-    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 class _Part:
     """One JSON object of a reply, read field by field; whatever does not fit is ProtocolBroken."""
 
@@ -320,7 +333,14 @@ class _Part:
             return None
         if not isinstance(value, str) or len(value) > _TEXT_CHARACTERS_MAX:
             raise self.broken(name)
-        return _shown(value)
+        return shown(value)
+
+    def node_name(self, name: str) -> str:
+        """A node's name in the cluster, without a domain."""
+        value = self._given(name)
+        if not isinstance(value, str) or not _NODE_NAME.fullmatch(value):
+            raise self.broken(name)
+        return value
 
     def guid(self, name: str) -> str:
         value = self._given(name)
@@ -356,7 +376,7 @@ class _Part:
         values = self._list(name)
         if not all(isinstance(v, str) and 0 < len(v) <= _TEXT_CHARACTERS_MAX for v in values):
             raise self.broken(name)
-        return tuple(_shown(value) for value in values)
+        return tuple(shown(value) for value in values)
 
     def part(self, name: str) -> "_Part":
         return _Part(self._given(name), f"{self._place}.{name}")

@@ -17,6 +17,8 @@ NODE_STATES: Mapping[int, NodeState] = {
 }
 NODE_ISOLATED, NODE_QUARANTINED, NODE_AVOIDED = 1, 2, 32
 """Flags of a node's StatusInformation."""
+FAILBACK_IN_PROGRESS = 1
+"""ClusterNodeFailbackStatus: a node that was resumed gets back what was drained from it."""
 
 ROLE_STATES: Mapping[int, RoleState] = {
     -1: RoleState.UNKNOWN,

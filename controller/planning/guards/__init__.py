@@ -89,6 +89,7 @@ REGISTER_GUARDS: tuple[VMGuard, ...] = (
 START_GUARDS: tuple[VMGuard, ...] = (
     permission.paused,
     vm_state.host_unfit,
+    vm_state.not_off,
     vm_state.locked,
     vm_state.busy,
     pace.keeps_failing,

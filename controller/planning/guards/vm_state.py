@@ -37,6 +37,13 @@ def not_at_rest(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     return hold_on(want, HoldReason.BUSY, state=seen.state.value)
 
 
+def not_off(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """Only a VM that is off is started: a saved or paused one was left so by somebody."""
+    if seen.state is VMState.OFF:
+        return None
+    return hold_on(want, HoldReason.BUSY, state=seen.state.value)
+
+
 def role_not_online(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """The cluster moves a role live only while it is online."""
     if seen.role is None or seen.role.state is RoleState.ONLINE:

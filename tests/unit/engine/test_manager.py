@@ -46,12 +46,47 @@ def test_only_a_change_of_the_sources_changes_a_declaration() -> None:
     assert desired.of("demo").findings == (BAD,)
 
 
+class Broken(Source):
+    """A source with a programming error in it, now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaks = False
+
+    async def read(self) -> SpecReading:
+        if self.breaks:
+            raise ZeroDivisionError
+        return self.reading
+
+
+def test_an_error_in_a_source_costs_time_and_not_the_process() -> None:
+    """What was declared stays in force meanwhile, and a later change is still taken up."""
+    source = Broken()
+    desired = Declarations(clusters=[cluster_document({})], sources=[source], aside=Aside())
+
+    async def main() -> None:
+        parts: Sequence[Any] = [Sound()]
+        manager = Manager(desired=desired, reconcilers=parts, clock=VirtualClock())
+        running = asyncio.create_task(manager.run())
+        await asyncio.sleep(10)
+        source.breaks = True
+        await asyncio.sleep(10)
+        source.breaks = False
+        source.reading = replace(source.reading, revision="r2")
+        await asyncio.sleep(30)
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtual(main())
+    assert desired.of("demo").revision == "r2"
+
+
 class Sound:
     """A cluster's part of the manager, with cycles that never end."""
 
-    cluster = "demo"
-
     def __init__(self) -> None:
+        self.cluster = "demo"
         self.closed: list[str] = []
         self.executor = self
         self.observer = self

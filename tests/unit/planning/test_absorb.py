@@ -21,12 +21,14 @@ from tests.builders import (
     created,
     desired,
     desired_state,
+    foreign_move,
     gap,
     history,
     intent,
     moving,
     node,
     observed,
+    own_move,
     sighting,
     vm,
     vm_id,
@@ -161,12 +163,14 @@ def test_a_creation_is_done_by_its_mark_and_binds_the_new_id() -> None:
 
 
 def test_a_start_is_done_when_the_role_is_online_and_the_vm_runs() -> None:
-    """Then every trace of the one start goes."""
+    """The journal learns that it is done; then every trace of the one start goes."""
     sent = intent("a", "n1", kind=ActionKind.START)
     off = vm("a", "n1", state=VMState.OFF)
     past = absorbed(history(intents=(sent,)), world(off))
     assert only_intent(past) is IntentState.OPEN
-    assert absorbed(past, world(vm("a", "n1"), at_seconds=5)).intents == ()
+    past = absorbed(past, world(vm("a", "n1"), at_seconds=5))
+    assert only_intent(past) is IntentState.DONE
+    assert absorbed(past, world(vm("a", "n1"), at_seconds=10)).intents == ()
 
 
 def test_a_change_of_owner_without_an_order_of_ours_is_a_foreign_move() -> None:
@@ -262,3 +266,20 @@ def test_a_role_without_an_owner_is_nowhere_for_a_moment() -> None:
     past = absorbed(past, world(nobody))
     assert past.foreign == ()
     assert past.sightings[vm_id("a")].owner == "n1"
+
+
+def test_a_clock_that_was_set_back_keeps_no_intent_open() -> None:
+    """Set back by a day, a lost command kept its VM for a day: no look was after it."""
+    sent = intent("a", "n1", source="n2", opened_at=NOW + timedelta(days=1))
+    late = foreign_move("a", "n1", "n2", ago_seconds=-86_400)
+    past = history(
+        intents=(sent,), foreign=(late,), moves=(own_move("a", "n1", "n2", ago_seconds=-86_400),)
+    )
+    past = absorbed(past, world(vm("a", "n2")))
+    assert past.foreign[0].seen_at == past.moves[0].seen_at == NOW + timedelta(seconds=1)
+    assert only_intent(absorbed(past, world(vm("a", "n2"), at_seconds=1))) is IntentState.OPEN
+    assert only_intent(absorbed(past, *_quiet_looks())) is IntentState.NOT_DONE
+
+
+def _quiet_looks() -> tuple[ObservedState, ...]:
+    return tuple(world(vm("a", "n2"), at_seconds=seconds) for seconds in (2, 40, 70))

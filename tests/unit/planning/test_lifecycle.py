@@ -231,3 +231,21 @@ def test_a_suspended_vm_is_left_alone() -> None:
     plan = plan_for(observed(N1, N2, vm("a", "n2")), desired("a", "n1", suspended=True))
     assert plan.actions == ()
     assert verdict(plan, "a") is Verdict.SUSPENDED
+
+
+def test_a_saved_vm_is_not_started() -> None:
+    """It would be resumed, not started; whoever saved it resumes it."""
+    registered = history(intents=(intent("a", "n1", kind=REGISTER, state=IntentState.DONE),))
+    want = desired("a", "n1", register=True, start=StartPolicy.AFTER_REGISTRATION)
+    plan = plan_for(observed(N1, vm("a", "n1", state=VMState.SAVED)), want, past=registered)
+    assert plan.actions == ()
+    assert hold(plan, "a").reason is HoldReason.BUSY
+
+
+def test_a_spec_by_id_creates_nothing() -> None:
+    """Hyper-V draws the id of a new VM, so what is made could never be what is meant."""
+    by_id = replace(created("new", "n1"), key=f"id:{vm_id('x')}", name=None, id=vm_id("x"))
+    past = history(absent_cycles={by_id.key: 2})
+    plan = plan_for(observed(N1), by_id, past=past)
+    assert plan.actions == ()
+    assert plan.holds[0].reason is HoldReason.NO_TEMPLATE

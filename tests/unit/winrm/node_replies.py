@@ -18,9 +18,12 @@ def guid(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
-def view(name: str, *, state: int = 0, drain: int = 0, status: int = 0) -> dict[str, Any]:
+def view(
+    name: str, *, state: int = 0, drain: int = 0, status: int = 0, failback: int | None = 0
+) -> dict[str, Any]:
     """One node as another sees it."""
-    return {"name": name, "state": state, "drain": drain, "status": status}
+    facts = {"state": state, "drain": drain, "failback": failback, "status": status}
+    return {"name": name, **facts}
 
 
 def vm(

@@ -48,6 +48,8 @@ class Rerouting(InProcessCaller):
         super().__init__(world, clock)
         self.routes: dict[str, str] = {}
         self.others: dict[str, InProcessCaller] = {}
+        self.also_listed: dict[str, str] = {}
+        """Node -> a further name that it gives as one of the cluster's nodes."""
 
     async def call(
         self, node: str, operation: str, arguments: Mapping[str, Any], *, timeout_seconds: float
@@ -57,7 +59,11 @@ class Rerouting(InProcessCaller):
             other = self.others[short]
             return await other.call(node, operation, arguments, timeout_seconds=timeout_seconds)
         target = self.routes.get(short, node)
-        return await super().call(target, operation, arguments, timeout_seconds=timeout_seconds)
+        data = await super().call(target, operation, arguments, timeout_seconds=timeout_seconds)
+        if short in self.also_listed:
+            further = {**data["nodes"][0], "name": self.also_listed[short]}
+            return {**data, "nodes": [*data["nodes"], further]}
+        return data
 
 
 def play(story: Callable[[Look], Awaitable[None]], **options: Any) -> None:
@@ -278,5 +284,50 @@ def test_nodes_that_show_different_epochs_make_a_gap() -> None:
         assert (seen.epoch, seen.epoch_holder) == (None, None)
         old.world.cluster.parameters |= look.world.cluster.parameters
         assert (await look.observe()).epoch == 4
+
+    play(story)
+
+
+def test_nodes_are_remembered_through_a_total_outage() -> None:
+    """The network to all nodes is away for two looks: those that no seed names stay gaps.
+
+    Forgotten, they are said to be "seen again", and two of four dark nodes count as none.
+    """
+
+    async def story(look: Look) -> None:
+        assert (await look.observe()).is_complete
+        look.caller.disturb = lambda call: Disturbance(unreachable=True)
+        for _ in range(2):
+            dark = await look.observe()
+            assert {gap.node for gap in dark.gaps} == {"HV01", "HV02", "HV03", "HV04"}
+        look.caller.disturb = lambda call: UNDISTURBED
+        assert (await look.observe()).is_complete
+
+    play(story)
+
+
+def test_seeds_of_two_clusters_are_both_not_believed() -> None:
+    """One seed was built into another cluster: which one is meant, chance must not decide."""
+
+    async def story(look: Look) -> None:
+        look.caller.others["HV02"] = InProcessCaller(load_world(OTHER_WORLD), look.clock)
+        unclear = await look.observe()
+        assert unclear.cluster_id == ""
+        assert [gap.reason for gap in unclear.gaps] == [GapReason.NOT_A_MEMBER] * 2
+        assert not any(node.answered for node in unclear.nodes)
+        del look.caller.others["HV02"]
+        assert (await look.observe()).is_complete
+
+    play(story)
+
+
+def test_a_node_that_lists_a_senseless_name_blinds_nobody_else() -> None:
+    """HV02 is broken or taken over: its part is a gap, and the other three are seen."""
+
+    async def story(look: Look) -> None:
+        look.caller.also_listed["HV02"] = "HV\x01"
+        seen = await look.observe()
+        assert [n.name for n in seen.nodes if n.answered] == ["HV01", "HV03", "HV04"]
+        assert [(g.node, g.reason) for g in seen.gaps] == [("HV02", GapReason.FAILED)]
 
     play(story)

@@ -12,7 +12,7 @@ from controller.model.desired import Connection
 
 def connection(**changes: Any) -> Connection:
     fields: dict[str, Any] = {
-        "seeds": ("hv01.corp.example",),
+        "seeds": ("hv01.corp.example", "hv10.lab.example"),
         "addresses": MappingProxyType(
             {"hv07": "10.1.2.7:5986", "hv08": "console.lab:15986", "hv09": "[fd00::9]:5985"}
         ),
@@ -30,7 +30,9 @@ def connection(**changes: Any) -> Connection:
         ("hv01.corp.example", "https://hv01.corp.example:5986/wsman", "hv01.corp.example"),
         ("HV02", "https://HV02.corp.example:5986/wsman", "HV02.corp.example"),
         ("HV07", "https://10.1.2.7:5986/wsman", "HV07.corp.example"),
-        ("hv07.corp.example", "https://10.1.2.7:5986/wsman", "hv07.corp.example"),
+        ("hv07.evil.example", "https://10.1.2.7:5986/wsman", "hv07.corp.example"),
+        ("HV02.evil.example", "https://HV02.corp.example:5986/wsman", "HV02.corp.example"),
+        ("HV10", "https://hv10.lab.example:5986/wsman", "hv10.lab.example"),
         ("HV08", "https://console.lab:15986/wsman", "console.lab"),
         ("HV09", "http://[fd00::9]:5985/wsman", "HV09.corp.example"),
     ],
@@ -38,7 +40,7 @@ def connection(**changes: Any) -> Connection:
 def test_address_is_the_configured_one_or_follows_from_the_seed(
     node: str, url: str, name: str
 ) -> None:
-    """A node behind a bare address still proves its full name."""
+    """A node behind a bare address still proves its full name; only seeds give a domain."""
     endpoint = endpoint_of(node, connection())
     assert (endpoint.url, endpoint.certificate_name) == (url, name)
 

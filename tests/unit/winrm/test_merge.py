@@ -225,6 +225,19 @@ def test_nodes_that_contradict_one_another_are_a_gap_and_the_worse_is_taken() ->
     assert not two.is_target
 
 
+def test_a_failback_is_in_progress_while_one_node_says_so() -> None:
+    """Its end reaches the nodes one after the other: no contradiction, and no target yet."""
+    seen = merged(
+        reply("HV01", nodes=[view("HV01"), view("HV02", failback=1)]),
+        reply("HV02", nodes=[view("HV01", failback=None), view("HV02", failback=2)]),
+    )
+    one, two = seen.nodes
+    assert seen.gaps == ()
+    assert (one.failback_in_progress, two.failback_in_progress) == (False, True)
+    assert one.is_target
+    assert not two.is_target
+
+
 def test_node_that_only_some_list_is_a_gap() -> None:
     """Joining, evicted, or another cluster's: it is not believed until all list it."""
     seen = merged(reply("HV01", nodes=[view("HV01"), view("HV02"), view("HV03")]), reply("HV02"))

@@ -126,6 +126,25 @@ def test_control_characters_in_names_are_replaced() -> None:
     assert parsed.vms[0].name == "A\ufffd[2J\ufffdB\ufffd"
 
 
+@pytest.mark.parametrize(
+    "name", ["HV\x01", "HV01.evil.example", "a@b", "HV01:80", "X" * 16, "", "HÜ01", "-", "HV01\n"]
+)
+def test_a_node_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
+    """Nodes are connected to, and logged on to, by the names that other nodes report."""
+    with pytest.raises(ProtocolBroken, match="nodes"):
+        parse_observation(reply("HV01", nodes=[view("HV01"), view(name)]))
+    with pytest.raises(ProtocolBroken, match="node"):
+        parse_observation(reply(name))
+
+
+@pytest.mark.parametrize("twice", ["vms", "roles", "nodes"])
+def test_what_a_node_lists_twice_is_refused(twice: str) -> None:
+    """One VM on one node twice would look like one that is between two nodes."""
+    lists = {"vms": [vm("SQL")] * 2, "roles": [role("SQL", "HV01")] * 2, "nodes": [view("a")] * 2}
+    with pytest.raises(ProtocolBroken, match=f"{twice} lists one of them twice"):
+        parse_observation(reply("HV01", **{twice: lists[twice]}))
+
+
 def test_too_many_nodes_or_vms_are_refused() -> None:
     """More than a cluster can hold is not counted out but refused."""
     with pytest.raises(ProtocolBroken, match="nodes"):

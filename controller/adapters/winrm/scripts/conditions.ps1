@@ -216,7 +216,10 @@ $Conditions = @{
         param($Case)
         $node = ConvertTo-NodeEntry (Find-LocalNode @(Get-ClusterNode))
         if ($node.state -ne 0) { return New-Finding $node.state }
-        if ($node.drain -ne 0) { New-Finding $node.drain }
+        if ($node.drain -ne 0) { return New-Finding $node.drain }
+        if ($node.status -band 1) { return New-Finding 'isolated' }
+        if ($node.status -band 2) { return New-Finding 'quarantined' }
+        if ($node.status -band 32) { New-Finding 'avoided' }
     }
     nameFree = {
         param($Case)
@@ -245,6 +248,16 @@ $Conditions = @{
         $disks = @($Case['template'].disks | Where-Object { $null -eq $_.createBytes })
         $missing = Find-Path @($disks | ForEach-Object { $_.path }) $false
         if ($null -ne $missing) { New-Finding $missing }
+    }
+    disksUnattached = {
+        param($Case)
+        foreach ($vm in @(Get-VM)) {
+            foreach ($drive in $vm.HardDrives) {
+                foreach ($disk in $Case['template'].disks) {
+                    if (Test-SameName $drive.Path $disk.path) { return New-Finding $vm.Id }
+                }
+            }
+        }
     }
     mediaExists = {
         param($Case)

@@ -169,7 +169,8 @@ function Invoke-CreateJob($Status, $Arguments) {
     $mark = 'ownernode:{0}:' -f $Arguments.intent
 
     Enter-Step $Status 'newVm'
-    Confirm-Conditions 'nameFree' @{ name = $Arguments.name }
+    $case = @{ name = $Arguments.name; template = $template }
+    Confirm-Conditions @('nameFree', 'disksUnattached') $case
     $vm = New-BareVm $Arguments.name $template
     $Status['vmId'] = ConvertTo-GuidText $vm.Id
 

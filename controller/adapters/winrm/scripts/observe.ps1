@@ -70,10 +70,11 @@ function Get-FenceEntry($Cluster) {
 
 function ConvertTo-NodeEntry($Node) {
     return [ordered]@{
-        name   = [string]$Node.Name
-        state  = [int]$Node.State
-        drain  = [int]$Node.DrainStatus
-        status = ConvertTo-Flags $Node.StatusInformation
+        name     = [string]$Node.Name
+        state    = [int]$Node.State
+        drain    = [int]$Node.DrainStatus
+        failback = Get-OptionalNumber $Node 'FailbackStatus'
+        status   = ConvertTo-Flags $Node.StatusInformation
     }
 }
 
@@ -141,6 +142,10 @@ function Get-CreationMark([string]$Notes) {
     return $match.Groups[1].Value.ToLowerInvariant()
 }
 
+# VM id by role id: it never changes, and reading it costs a call.
+$VmIdsMax = 8000  # VMs of a cluster (Microsoft docs, Hyper-V scale limits)
+$VmIds = @{}
+
 # The roles that the local node owns. A node as input lists its own groups only.
 function Get-RoleEntries($Local, $Vms) {
     foreach ($group in @(Get-ClusterGroup -InputObject $Local)) {
@@ -151,14 +156,19 @@ function Get-RoleEntries($Local, $Vms) {
     }
 }
 
+# Private properties are read for the VM's id, once, and while the role is in flight.
 function ConvertTo-RoleEntry($Group, $Owner, $Resources, $Vms) {
+    $id = ConvertTo-GuidText $Group.Id
     $machine = Find-Resource $Resources 'Virtual Machine'
     $configuration = Find-Resource $Resources 'Virtual Machine Configuration'
-    $private = Get-PrivateProperties $machine
-    $vmId = $null
-    if ($private.ContainsKey('VmId')) { $vmId = ConvertTo-GuidText $private['VmId'] }
+    $private = $(if ($VmIds.ContainsKey($id)) { @{} } else { Get-PrivateProperties $machine })
+    if ($private.ContainsKey('VmId')) {
+        if ($VmIds.Count -ge $VmIdsMax) { $VmIds.Clear() }
+        $VmIds[$id] = ConvertTo-GuidText $private['VmId']
+    }
+    $vmId = $VmIds[$id]
     $entry = [ordered]@{
-        id              = ConvertTo-GuidText $Group.Id
+        id              = $id
         name            = [string]$Group.Name
         vmId            = $vmId
         state           = [int]$Group.State
@@ -178,6 +188,7 @@ function ConvertTo-RoleEntry($Group, $Owner, $Resources, $Vms) {
     $vm = $Vms | Where-Object { $_['id'] -ceq $vmId }
     $migrating = $null -ne $vm -and @($vm)[0]['status'] -contains 32774
     if ($entry['state'] -eq 4 -or ($entry['status'] -band 4) -or $migrating) {
+        if (-not $private.Count) { $private = Get-PrivateProperties $machine }
         $entry['migration'] = [ordered]@{
             state         = Get-PrivateNumber $private 'MigrationState'
             progress      = Get-PrivateNumber $private 'MigrationProgress'

@@ -11,7 +11,8 @@ $MoveConditions = $FenceConditions + @(
     'targetNotIsolated', 'targetNotQuarantined', 'targetNotAvoided', 'targetPossible'
 )
 $StartConditions = $FenceConditions + @(
-    'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notLocked', 'notBusy'
+    'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notQueued', 'notLocked',
+    'noMigration', 'notBusy', 'nodeUp'
 )
 $RegisterConditions = $FenceConditions + @(
     'intentNew', 'vmHere', 'notClustered', 'roleNameFree', 'vmAtRest', 'noMigration', 'notBusy',
@@ -19,7 +20,7 @@ $RegisterConditions = $FenceConditions + @(
 )
 $CreateConditions = $FenceConditions + @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
-    'mediaExists', 'switchExists', 'volumeHasRoom'
+    'disksUnattached', 'mediaExists', 'switchExists', 'volumeHasRoom'
 )
 
 function Get-Submitted {
