@@ -12,8 +12,8 @@ from typing import Final
 
 from controller.model.window import ChangeWindow, WindowEffect
 
-HORIZON: Final = timedelta(days=366)
-"""A window that does not open within a year is told as never."""
+HORIZON: Final = timedelta(days=40)
+"""Changes of what is allowed are told so long before: windows of each month, not of each year."""
 EVENTS_MAX: Final = 64
 """Openings and ends looked at for one answer; windows that touch one another make one long one."""
 _MINUTE: Final = timedelta(minutes=1)
@@ -22,7 +22,7 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Whether changes may start, and when that changes; `until` None: not within a year."""
+    """Whether changes may start, and when that changes; `until` None: not within `HORIZON`."""
 
     is_open: bool = True
     until: datetime | None = None

@@ -1,9 +1,11 @@
 """Change windows: when they are open, in the wall time of their zone, clock changes included."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.model.window import ChangeWindow, WindowEffect, parse_cron
 from controller.planning.windows import opening
@@ -91,6 +93,44 @@ def test_windows_that_touch_are_one() -> None:
 def test_a_window_that_never_opens_is_told_as_never() -> None:
     """30 February."""
     assert shown((window("0 0 30 2 *", 60),), "2026-03-01 12:00") == (False, "")
+
+
+ZONES = ("UTC", "Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe")
+BASES = ("2026-03-28 12:00", "2026-10-24 12:00", "2011-12-29 12:00", "2026-04-04 06:00")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    minutes=st.sets(st.integers(0, 59), min_size=1, max_size=4),
+    hours=st.sets(st.integers(0, 23), min_size=1, max_size=4),
+    lasts=st.integers(1, 1500),
+    zone=st.sampled_from(ZONES),
+    base=st.sampled_from(BASES),
+    later=st.integers(0, 3000),
+)
+def test_windows_open_as_going_through_every_minute_says(
+    minutes: set[int], hours: set[int], lasts: int, zone: str, base: str, later: int
+) -> None:
+    """Around changes of clocks, of half an hour and of a whole day too."""
+    fields = [",".join(map(str, sorted(values))) for values in (minutes, hours)]
+    tried = window(f"{fields[0]} {fields[1]} * * *", lasts, zone)
+    now = at(base) + timedelta(minutes=later)
+    first: dict[datetime, datetime] = {}
+    for minute in range(-3 * 1440, 1440):
+        instant = now + timedelta(minutes=minute)
+        first.setdefault(instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None), instant)
+    starts = set()
+    wall, end = min(first), max(first)
+    while wall <= end:
+        if wall.minute in minutes and wall.hour in hours:
+            shown_next = wall
+            while shown_next <= end and shown_next not in first:
+                shown_next += timedelta(minutes=1)
+            starts.add(first.get(shown_next))
+        wall += timedelta(minutes=1)
+    length = timedelta(minutes=lasts)
+    is_open = any(start <= now < start + length for start in starts if start is not None)
+    assert opening((tried,), now).is_open is is_open
 
 
 def test_weekdays_and_days_of_month_are_alternatives() -> None:
