@@ -171,7 +171,8 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     policy = w.desired.policy
     cost = bound = 0
     ends = {a.key: fold(a.target) for a in w.plan.moves}
-    held = {done.key for done in (*w.plan.holds, *w.plan.actions)} - ends.keys()
+    held = {h.key for h in w.plan.holds} | {a.key for a in w.plan.actions}
+    held -= ends.keys()
     makes_room = any(a.reason is ActionReason.MAKES_ROOM for a in w.plan.moves)
     gaining: list[tuple[VMDesired, VMObserved, str, int]] = []
     for standing in w.plan.standings:
