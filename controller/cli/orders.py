@@ -9,7 +9,6 @@ import typer
 from controller.cli.client import URL_DEFAULT, UrlOption, tell
 from controller.errors import SpecError
 from controller.model.control import Verb
-from controller.model.quantities import parse_duration
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; others will read it.")]
 ForOption = Annotated[
@@ -105,6 +104,8 @@ def _give(
 
 
 def _seconds(duration: str | None) -> int | None:
+    from controller.model.quantities import parse_duration
+
     if duration is None:
         return None
     seconds = parse_duration(duration)

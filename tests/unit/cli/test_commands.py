@@ -32,7 +32,8 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0
     for command in (
         *("demo", "run", "validate", "plan", "apply", "snapshot"),
-        *("status", "explain", "crd", "schema", "simulate"),
+        *("status", "explain", "history", "crd", "schema", "simulate"),
+        *("pause", "resume", "stop", "approve"),
     ):
         assert f"\n  {command} " in done.stdout
     loaded = subprocess.run(
@@ -47,7 +48,10 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "run", "validate", "plan", "apply", "snapshot", "status", "explain", "crd", "schema"],
+    [
+        *("demo", "run", "validate", "plan", "apply", "snapshot", "status", "explain", "crd"),
+        *("schema", "history", "pause", "resume", "stop", "approve"),
+    ],
 )
 def test_each_command_explains_itself(command: str) -> None:
     """`COMMAND --help` needs no argument, and exits 0."""
