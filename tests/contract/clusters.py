@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.winrm.actuator import ClusterActuator
-from controller.adapters.winrm.calling import NodeCaller
+from controller.adapters.winrm.calling import Barred, NodeCaller
 from controller.adapters.winrm.credentials import CredentialSource
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
@@ -175,6 +175,7 @@ async def served(
     seeds: tuple[str, ...] = SEEDS,
     engine: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    barred: Barred = lambda intent: None,
 ) -> AsyncIterator[Cluster]:
     """The cluster behind its nodes' WinRM services; `password` is what the controller believes."""
     site = CountingSite(
@@ -200,7 +201,9 @@ async def served(
                 ca_file=str(ca_file or site.ca_file),
             )
             gates = LogonGates()
-            nodes = WinRMNodes(connection, gates=gates, program=load_program(), limits=limits)
+            nodes = WinRMNodes(
+                connection, gates=gates, program=load_program(), limits=limits, barred=barred
+            )
             clock = RealClock(speed)
             observer = ClusterObserver(
                 cluster="c1", seeds=seeds, caller=nodes, clock=clock, node_seconds=node_seconds

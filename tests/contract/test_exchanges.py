@@ -291,3 +291,40 @@ def test_agent_whose_job_runs_is_neither_replaced_nor_closed(play: Way) -> None:
 
     endless = FOUR_NODES + "timing: {jobStepSeconds: 1000000}\n"
     play(story, limits=replace(QUICK, calls_max=2), world=endless)
+
+
+@every_wire
+def test_a_stop_is_seen_right_before_a_command_goes_onto_the_wire(play: Way) -> None:
+    """Planning, opening a shell, waiting for the node: whatever came between, it does not leave."""
+    asked: list[str] = []
+
+    def barred(intent: str) -> str:
+        asked.append(intent)
+        return "anna ordered a stop"
+
+    async def story(cluster: Cluster) -> None:
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert outcome.result is OutcomeResult.NOT_SENT
+        assert "anna ordered a stop" in outcome.detail
+        assert asked == [INTENT]
+        assert cluster.count("moveRole") == 0
+        assert (await cluster.observer.observe()).is_complete
+
+    play(story, barred=barred)
+
+
+@every_wire
+def test_a_lost_command_is_not_repeated_after_a_stop(play: Way) -> None:
+    """Whether the first one arrived is not known, and a repeat might be the one that acts."""
+    said = iter((None, "anna ordered a stop"))
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.observer.observe()
+        cluster.servers["HV01"].faults.script_cuts((Cut.BEFORE,))
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert outcome.result is OutcomeResult.UNKNOWN
+        assert cluster.count("moveRole") == 0
+
+    play(story, barred=lambda intent: next(said))

@@ -97,10 +97,11 @@ def test_cluster_limit_counts_where_nodes_differ() -> None:
 
 
 def test_mode_decides_whether_commands_may_leave() -> None:
-    """The plan is the same; in Observe, the default, nothing of it is done."""
+    """The plan is the same; in Observe, the default, and before a yes in Suggest, none of it is."""
     world = observed(*NODES, vm("A", "HV02"))
     spec = small("a", "owners: {preferred: [HV01]}")
-    for cluster, acts in ((CLUSTER, False), (ENFORCE, True)):
+    suggest = ENFORCE.replace("Enforce", "Suggest")
+    for cluster, acts in ((CLUSTER, False), (suggest, False), (ENFORCE, True)):
         desired, past = state(spec, cluster=cluster), history()
         plan, findings = decide(desired, world, past, NOW)
         assert moves(plan) == [("A", "HV01")]
