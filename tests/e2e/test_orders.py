@@ -87,8 +87,15 @@ class Stage:
         found: dict[str, Any] = await asyncio.to_thread(read)
         return found
 
-    async def command(self, *words: str) -> str:
-        """A command typed into the second terminal; it must succeed."""
+    async def waiting(self) -> str:
+        """The digest of what waits for approval, once something does."""
+        async with asyncio.timeout(60):
+            while not (found := (await self.status())["waiting"]):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return str(found[0]["digest"])
+
+    async def command(self, *words: str, status: int = 0) -> str:
+        """A command typed into the second terminal; what it says, or complains of."""
         process = await asyncio.create_subprocess_exec(
             *OWNERNODE,
             *words,
@@ -102,8 +109,8 @@ class Stage:
             },
         )
         said, complained = await process.communicate()
-        assert process.returncode == 0, complained.decode()
-        return said.decode()
+        assert process.returncode == status, complained.decode()
+        return (complained if status else said).decode()
 
 
 @pytest.mark.timeout(300)
@@ -163,6 +170,47 @@ async def _stops(place: Path) -> None:
         ("resume", "bert, by order", "over"),
     ]
     assert ("stop", "signal, by order", "the process got SIGUSR1") in orders
+
+
+@pytest.mark.timeout(120)
+def test_a_plan_waits_for_approval_of_exactly_itself(tmp_path: Path) -> None:
+    """The story of the README: look, pause, resume, approve; a wrong token moves nothing."""
+    asyncio.run(_approval(tmp_path))
+
+
+async def _approval(place: Path) -> None:
+    (place / "specs").mkdir()
+    declare(place / "specs", VMS[0], "HV02")
+    world = _written(place, "world", WORLD)
+    declared = _written(place, "declared", CLUSTER.replace("Enforce", "Suggest"))
+    async with serve_world(world, place, declared=declared) as site:
+        process = await start(place)
+        stage = Stage(place, site)
+        try:
+            await _ready(stage)
+            why = ("--reason", "agreed", "--owner", "anna")
+            await stage.waiting()
+            await stage.command("pause", VMS[0], *why, "--for", "2h")
+            assert VMS[0] in await stage.command("status")
+            while (await stage.status())["waiting"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            await stage.command("resume", VMS[0], *why)
+            digest = await stage.waiting()
+            (place / "wrong").write_text("nobody-ever-gave-this-token\n")
+            refused = await stage.command(
+                "approve", digest, *why, "--token-file", str(place / "wrong"), status=1
+            )
+            assert "token" in refused
+            assert "waits for approval" in await stage.command("approve", "d0", *why, status=1)
+            await stage.nothing_more()
+            assert stage.ordered() == 0
+            await stage.command("approve", digest, *why)
+            await stage.until(lambda: _owners(site)[VMS[0]] == "HV02")
+            assert stage.ordered() == 1
+        finally:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await process.wait() == 0
 
 
 async def _ready(stage: Stage) -> None:
