@@ -220,7 +220,7 @@ def test_an_observation_is_the_same(
 
 def test_a_warm_look_reads_private_properties_in_flight_only(agent: EngineNode) -> None:
     """Each costs a call, and the id of a role's VM never changes: 500 roles were 500 calls."""
-    agent.world = world = load_world(CLUSTER.replace("cluster: {", "cluster: {name: warm, "))
+    agent.world = world = load_world(CLUSTER.replace("cluster:", "cluster:\n  name: warm", 1))
 
     def look() -> tuple[list[dict[str, Any]], int]:
         before = agent.cmdlets.count("Get-ClusterParameter")

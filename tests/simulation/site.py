@@ -31,6 +31,7 @@ from tests.simulation.wire import Wire
 from tests.support.process import (
     Disk,
     Lifeline,
+    MachineClock,
     MortalActuator,
     MortalClock,
     MortalJournal,
@@ -62,7 +63,7 @@ class WrongClock(MortalClock):
     """The engine's clock; it may have been set wrong."""
 
     def __init__(self, line: Lifeline, site: "Site") -> None:
-        super().__init__(line)
+        super().__init__(line, MachineClock())
         self._site = site
 
     def now(self) -> datetime:
@@ -73,7 +74,7 @@ class PatientClock(MortalClock):
     """The clock of whoever watches the specs; in the long silence it looks more rarely."""
 
     def __init__(self, line: Lifeline, site: "Site") -> None:
-        super().__init__(line)
+        super().__init__(line, MachineClock())
         self._site = site
 
     async def sleep(self, seconds: float) -> None:
