@@ -442,8 +442,9 @@ async def serve_world(
 ) -> AsyncIterator[SimulatedSite]:
     """Serve a world.yaml behind WinRM, and write into `directory` what a client needs.
 
-    That is `account` (user name and password) and `config.yaml`, a FailoverCluster document: that
-    of `declared` with its connection filled in, or one in mode Observe. Raises SpecError for a
+    That is `account` (user name and password), `ca.pem` (the authority that signed the nodes'
+    certificates) and `config.yaml`, a FailoverCluster document: that of `declared` with its
+    connection filled in, or one in mode Observe. Raises SpecError for a
     world that can't be read or served.
     """
     try:
@@ -457,10 +458,12 @@ async def serve_world(
     account = _write_account(directory, password)
     site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
     async with site:
+        ca_file = directory / "ca.pem"
+        ca_file.write_bytes(site.ca_file.read_bytes())
         document = (
             yaml.safe_load(bytes_of(declared)) if declared else _observing(world.cluster.name)
         )
-        document["spec"]["connection"] = _connection_to(site, account)
+        document["spec"]["connection"] = _connection_to(site, account, ca_file)
         config = yaml.safe_dump(document, sort_keys=False)
         (directory / "config.yaml").write_text(config, encoding="utf-8")
         yield site
@@ -483,12 +486,12 @@ def _observing(cluster: str) -> dict[str, Any]:
     }
 
 
-def _connection_to(site: SimulatedSite, account: Path) -> dict[str, Any]:
+def _connection_to(site: SimulatedSite, account: Path, ca_file: Path) -> dict[str, Any]:
     nodes = sorted(site.addresses)
     return {
         "nodes": nodes[:SEEDS],
         "addresses": {node.split(".")[0]: site.addresses[node] for node in nodes},
         "authentication": "Basic",
         "credentials": {"file": str(account.resolve())},
-        "tls": {"ca": str(site.ca_file)},
+        "tls": {"ca": str(ca_file.resolve())},
     }

@@ -51,7 +51,7 @@ def apply(
     if desired.policy.mode is not Mode.ENFORCE:
         raise SpecError(f"{desired.cluster} is in mode {desired.policy.mode}: nothing is applied")
     if plan_file is not None:
-        wanted = read_plan(plan_file.read_bytes(), str(plan_file))
+        wanted = read_plan(once.bytes_of(plan_file), str(plan_file))
         now, _ = app.plan_once(desired, asyncio.run(app.observe_once(document)))
         _must_fit(wanted, now)
     settings = Settings(config=config, specs=specs, state=state)

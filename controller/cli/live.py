@@ -214,8 +214,9 @@ def _heading(report: ClusterReport) -> Text:
         style="dim",
     )
     for gap in report.gaps:
+        text.append("\n")
         text.append(
-            f"\n{gap.node or report.cluster}: {gap.reason.value}, {gap.detail}", style="red"
+            clean(f"{gap.node or report.cluster}: {gap.reason.value}, {gap.detail}"), style="red"
         )
     return text
 
@@ -230,7 +231,7 @@ def _nodes(report: ClusterReport, width: int) -> RenderableType:
         state = node.state.value if node.answered else "no answer"
         if node.is_target and node.memory_available_bytes is not None:
             state = f"{node.memory_available_bytes / GIB:.0f} GiB free"
-        columns.append((Text.assemble((node.name, "bold"), f"  {state}"), _vms(vms)))
+        columns.append((Text.assemble((clean(node.name), "bold"), f"  {state}"), _vms(vms)))
     if homeless:
         columns.append((Text("on no node", style="bold"), _vms(homeless)))
     per_row = min(len(columns), max(1, width // COLUMN_WIDTH_MIN), NODES_PER_ROW)
@@ -251,7 +252,7 @@ def _vms(vms: list[VMReport]) -> Text:
     for vm in shown:
         style = _STYLES[vm.verdict]
         note = "" if vm.verdict is Verdict.SETTLED else f" {_note(vm)}"
-        text.append(f"{_MARKS[style]} {clean(vm.vm)}{note}\n", style=style)
+        text.append(f"{_MARKS[style]} {clean(vm.vm + note)}\n", style=style)
     if len(vms) > len(shown):
         text.append(f"and {len(vms) - len(shown)} more\n", style="dim")
     return text

@@ -18,6 +18,7 @@ from controller.cli import (
     status,
 )
 from controller.cli import validate as validation
+from controller.cli.tables import clean
 from controller.errors import OwnernodeError
 
 commands = typer.Typer(
@@ -63,7 +64,7 @@ def app() -> None:
     try:
         commands()
     except OwnernodeError as error:
-        print(f"ownernode: {error}", file=sys.stderr)
+        print("\n".join(map(clean, f"ownernode: {error}".split("\n"))), file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`ownernode status | head`).

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.tables import Output, OutputOption, say, show
+from controller.cli.tables import Output, OutputOption, say, say_unseen, show
 from controller.cli.target import ClusterMaybe, ConfigMaybe, SnapshotMaybe, Target
 
 CHANGES = 2
@@ -40,8 +40,7 @@ def plan(
     made, vetoes = plan_once(desired, observed)
     for finding in desired.findings:
         say(str(finding))
-    for gap in observed.gaps:
-        say(f"not seen: {gap.node or observed.cluster}: {gap.reason.value}, {gap.detail}")
+    say_unseen(observed)
     if out is not None:
         out.write_text(write_document(made), encoding="utf-8")
     show(plan_tables(made), as_json(made), output)

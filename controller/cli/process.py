@@ -68,6 +68,7 @@ class Latest:
 
 HOPELESS = frozenset(
     {
+        HoldReason.CLUSTER_CHANGED,
         HoldReason.NOT_A_SIMULATOR,
         HoldReason.BALANCER_ON,
         HoldReason.JOURNAL_BROKEN,

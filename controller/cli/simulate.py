@@ -17,7 +17,8 @@ def simulate(
         ),
     ],
     directory: Annotated[
-        Path, typer.Option("--dir", help="Where to write config.yaml, account and CA for clients.")
+        Path,
+        typer.Option("--dir", help="Where to write config.yaml, account and ca.pem."),
     ] = Path("ownernode-simulator"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of every node; 0: any.")] = 0,
     speed: Annotated[float, typer.Option(min=0.01, help="World seconds a real second.")] = 1.0,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.run import ConfigOption
-from controller.cli.tables import say
+from controller.cli.tables import say, say_unseen
 from controller.cli.target import ClusterMaybe
 
 
@@ -18,19 +18,21 @@ def snapshot(
         Path | None, typer.Option("--out", help="Write to this file instead of stdout.")
     ] = None,
 ) -> None:
-    """Write the observed state as JSON, readable by `plan --snapshot` and by other programs."""
+    """Write the observed state as JSON, readable by `plan --snapshot` and by other programs.
+
+    Exit status: 0, also with gaps; 1 when no node answered.
+    """
     from controller.adapters.specs.once import choose_cluster, read_clusters
     from controller.app import observe_once
     from controller.model.json_documents import write_document
 
     observed = asyncio.run(observe_once(choose_cluster(read_clusters(config), cluster)))
+    say_unseen(observed)
+    if not any(node.answered for node in observed.nodes):
+        say("nothing could be observed: no node of the cluster answered; no snapshot is written")
+        raise typer.Exit(1)
     text = write_document(observed)
     if out is None:
         print(text, end="")
     else:
         out.write_text(text, encoding="utf-8")
-    for gap in observed.gaps:
-        say(f"not seen: {gap.node or observed.cluster}: {gap.reason.value}, {gap.detail}")
-    if not observed.nodes:
-        say("nothing could be observed")
-        raise typer.Exit(1)

@@ -5,9 +5,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from controller.model.observed import ObservedState
 
 
 class Output(StrEnum):
@@ -63,7 +66,7 @@ def as_text(table: Table, output: Output) -> str:
     rows = [table.columns[:kept], *(row[:kept] for row in table.rows)]
     widths = [max(len(row[i]) for row in rows) for i in range(kept)]
     lines_ = ["   ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    title = [table.title] if table.title else []
+    title = [clean(table.title)] if table.title else []
     return "\n".join(line.rstrip() for line in (*title, *lines_))
 
 
@@ -72,12 +75,18 @@ def _markdown(cell: str) -> str:
 
 
 def say(message: str) -> None:
-    """Tell the person something that is not data."""
-    print(message, file=sys.stderr, flush=True)
+    """Tell the person something that is not data, on one line."""
+    print(clean(message), file=sys.stderr, flush=True)
+
+
+def say_unseen(observed: "ObservedState") -> None:
+    """Tell what of a cluster could not be seen, and why."""
+    for gap in observed.gaps:
+        say(f"not seen: {gap.node or observed.cluster}: {gap.reason.value}, {gap.detail}")
 
 
 def clean(text: str) -> str:
-    """The text without control characters: names of VMs must not steer a terminal."""
+    """The text without control characters: what a node says must not steer a terminal."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 

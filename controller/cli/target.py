@@ -52,7 +52,7 @@ class Target:
         placements = once.read_placements(specs)
         clusters = once.read_clusters(self.config) if self.config is not None else ()
         if self.snapshot is not None:
-            observed = read_snapshot(self.snapshot.read_bytes(), str(self.snapshot))
+            observed = read_snapshot(once.bytes_of(self.snapshot), str(self.snapshot))
             if not clusters:
                 return app.declare_with_defaults(observed.cluster, placements), observed
             cluster = once.choose_cluster(clusters, self.cluster or observed.cluster)

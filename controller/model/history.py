@@ -121,6 +121,8 @@ class History:
     """The past of one cluster, as far as decisions need it."""
 
     cluster: str
+    cluster_id: str | None = None
+    """Of the cluster that this past is of, once it was seen whole: a name can change hands."""
     bound: Mapping[str, str] = field(default_factory=_empty)
     """VMDesired key -> VM id, once seen."""
     intents: tuple[Intent, ...] = ()

@@ -1,12 +1,18 @@
 """Names as Windows compares them: without regard to case, never with culture rules.
 
-Specs allow ASCII names only, so `str.lower` and Windows fold alike (facts: ß, İ and K differ).
+Only ASCII letters are folded. Specs allow no others, so a name of a spec matches just what Windows
+would match. `str.lower` would also make K of the Kelvin sign and i of İ, which Windows keeps apart;
+two names with other letters that differ in case only are two names here: not found, never confused.
 """
+
+import string
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def fold(name: str) -> str:
     """The form under which a name is a key."""
-    return name.lower()
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 def same_name(a: str | None, b: str | None) -> bool:

@@ -63,6 +63,8 @@ class HoldReason(StrEnum):
     """Why a change that is due does not start now. Each has its own release."""
 
     # about the whole cluster
+    CLUSTER_CHANGED = "ClusterChanged"
+    """Another cluster answers than the one that the journal is of."""
     EVIDENCE_OLD = "EvidenceOld"
     TOO_MANY_UNKNOWN = "TooManyUnknown"
     NODES_DARK = "NodesDark"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from types import MappingProxyType
+from typing import Any
 
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import ForeignMove, History, Intent, IntentState, OwnMove, Sighting
@@ -39,7 +40,12 @@ from controller.planning.view import is_moving
 def absorb(
     history: History, desired: DesiredState, observed: ObservedState, now: datetime
 ) -> History:
-    """Settle intents, bind ids, notice moves and absences, count complete and quiet looks."""
+    """Settle intents, bind ids, notice moves and absences, count complete and quiet looks.
+
+    What another cluster shows under the same name is evidence of nothing.
+    """
+    if history.cluster_id is not None and observed.cluster_id != history.cluster_id:
+        return _nothing_seen(history)
     history = after_clock(history, desired.policy, now)
     look = _Look(
         observed=observed,
@@ -61,6 +67,7 @@ def absorb(
     complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
     return replace(
         history,
+        cluster_id=history.cluster_id or (observed.cluster_id if complete else None) or None,
         superseded=history.superseded or is_superseded(history, observed),
         approvals=note_given(history.approvals, history.intents),
         bound=bound,
@@ -79,6 +86,18 @@ def absorb(
         quiet_cycles=quiet_cycles,
         # Once enough quiet looks were had there is nothing left that the lost journal could know.
         trusted=history.trusted or quiet_cycles >= desired.policy.complete_cycles_before_acting,
+    )
+
+
+def _nothing_seen(history: History) -> History:
+    """The same past, and every run of successive looks ended."""
+    nothing: Mapping[str, Any] = MappingProxyType({})
+    return replace(
+        history,
+        absent_since=nothing,
+        absent_cycles=nothing,
+        complete_cycles=0,
+        quiet_cycles=0,
     )
 
 

@@ -20,6 +20,8 @@ from controller.model.plan import (
 from controller.model.report import Outcome, OutcomeResult
 
 HOLDS: Final[dict[HoldReason, str]] = {
+    HoldReason.CLUSTER_CHANGED: "another cluster answers ({found}) than the one that the journal is"
+    " of ({known}); if it was built anew, begin with an empty state folder",
     HoldReason.EVIDENCE_OLD: "what was seen is older than {age_max_seconds} s",
     HoldReason.TOO_MANY_UNKNOWN: "{unknown_vms} of {vms} VMs are unknown: {unknown}",
     HoldReason.NODES_DARK: "too many nodes are dark: {dark}",

@@ -129,6 +129,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
     else:
         known = set(previous.foreign)
         yield from _changes_of_view(report, previous)
+    yield from _changes_of_holds(report, previous)
     names = {vm.vm_id: vm.vm for vm in report.vms}
     for move in report.foreign:
         if move not in known and previous is not None:
@@ -176,10 +177,18 @@ def _changes_of_view(report: ClusterReport, previous: ClusterReport) -> Iterator
         was = next((n for n in previous.nodes if same_name(n.name, node.name)), None)
         if was is not None and was.state is not node.state:
             yield f"{node.name} is {node.state}, it was {was.state}."
-    held, freed = ({h.reason: h for h in r.cluster_holds} for r in (report, previous))
-    for reason in sorted(held.keys() - freed.keys()):
-        yield f"Nothing new starts: {hold_sentence(held[reason])}."
-    for reason in sorted(freed.keys() - held.keys()):
-        yield f"No longer held because {hold_sentence(freed[reason])}."
     if report.revision != previous.revision:
         yield f"The specs are now those of revision {report.revision}."
+
+
+def _changes_of_holds(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:
+    """What holds everything now, and what no longer does; then also what still does."""
+    held = {h.reason: h for h in report.cluster_holds}
+    before = {h.reason: h for h in previous.cluster_holds} if previous is not None else {}
+    for reason in sorted(held.keys() - before.keys()):
+        yield f"Nothing new starts: {hold_sentence(held[reason])}."
+    freed = sorted(before.keys() - held.keys())
+    for reason in freed:
+        yield f"No longer held because {hold_sentence(before[reason])}."
+    for reason in sorted(held.keys() & before.keys()) if freed else ():
+        yield f"Still held because {hold_sentence(held[reason])}."

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller.model.names import same_name
 from controller.model.report import ClusterReport
 from controller.simulator.states import (
     Cause,
@@ -20,6 +21,7 @@ from controller.simulator.states import (
     NodeState,
     VmState,
 )
+from controller.simulator.storage import free_bytes
 from controller.simulator.world import World
 from tests.simulation.evidence import Evidence, Note, Shown
 from tests.simulation.orders import Entry, Leg, Order, is_empty, read_intent, read_intents
@@ -28,7 +30,9 @@ from tests.simulation.wire import Reply
 from tests.support.in_process import Call
 
 GIB = 1024**3
-_NO_TARGET = NodeFlag.Isolated | NodeFlag.Quarantined | NodeFlag.AvoidPlacement
+_DISK_BYTES = 20 * GIB
+_FOLDER = "c:\\clusterstorage\\volume1\\"
+"""Where drawn templates put their VMs, and how large a disk they want."""
 _UNSURE = ("Moving", "Unknown")
 SPECS_READ_SECONDS = 1.5
 """A change of the specs is known after the next stat scan, one a second."""
@@ -83,6 +87,13 @@ class Before:
     has_quorum: bool
     source_is_in_contact: bool
     target_is_up: bool
+    target_is_avoided: bool
+    target_is_possible: bool
+    has_space: bool
+    folder_exists: bool
+    role_name_is_taken: bool
+    cmdlets: int
+    """Changing cmdlets that ran until then."""
     names_here: frozenset[str]
     names_of_roles: frozenset[str]
     running: Mapping[str, float | None]
@@ -211,15 +222,18 @@ class Checker:
             return
         order = self._order(call)
         data = reply["data"]
-        if reply["ok"] and data["outcome"] == "submitted":
+        submitted = reply["ok"] and data["outcome"] == "submitted"
+        acted = submitted or len(self.world.commands) > self.before(order).cmdlets
+        if submitted:
             order.accepted += 1
             order.leg = Leg.UNDER_WAY
             order.job = self.world.jobs.find(call.node, call.arguments["intent"])
             if order.flight is None and not self.before(order).in_flight:
                 order.flight = self.world.cluster.migrations.get(order.vm_id or "")
-            self._ask(self.on_effect, order)
         elif order.accepted == 0:
             order.leg = Leg.REFUSED
+        if acted:
+            self._ask(self.on_effect, order)
         self.step()
 
     def lost(self, call: Call) -> None:
@@ -348,9 +362,9 @@ class Checker:
         listed = {vm["id"] for vm in reply.data["vms"]}
         for i, move in enumerate(self.foreign):
             here = move.target.lower() == reply.node.lower()
-            if move.shown_seconds is None and here and move.vm_id in listed:
-                if reply.made_seconds >= move.at_seconds:
-                    self.foreign[i] = replace(move, shown_seconds=self.world.now)
+            since = reply.made_seconds >= move.at_seconds
+            if move.shown_seconds is None and here and since and move.vm_id in listed:
+                self.foreign[i] = replace(move, shown_seconds=self.world.now)
 
     def _count_quiet(self) -> None:
         """Looks that showed every node, with nothing in flight in truth."""
@@ -378,7 +392,19 @@ class Checker:
             target_is_up=target is not None
             and target.state is NodeState.Up
             and target.drain is DrainStatus.NotInitiated
-            and not target.flags & _NO_TARGET,
+            and not target.flags & (NodeFlag.Isolated | NodeFlag.Quarantined),
+            target_is_avoided=target is not None and NodeFlag.AvoidPlacement in target.flags,
+            target_is_possible=role is not None
+            and all(
+                any(same_name(owner, order.target) for owner in owners)
+                for owners in (role.possible, role.possible_configuration)
+            ),
+            has_space=all(volume.online for volume in cluster.volumes)
+            and min(free_bytes(volume) for volume in cluster.volumes) > _DISK_BYTES,
+            folder_exists=f"{_FOLDER}{order.name}" in cluster.files,
+            role_name_is_taken=vm is not None
+            and any(same_name(r.name, vm.name) for r in cluster.roles.values() if r is not role),
+            cmdlets=len(self.world.commands),
             names_here=frozenset(
                 v.name.lower()
                 for v in cluster.vms.values()
@@ -391,7 +417,11 @@ class Checker:
     def _notice_moves(self) -> None:
         for vm_id, moves in self.world.moves.items():
             for moved in moves[self._moves.get(vm_id, 0) :]:
-                if moved.cause is Cause.CONTROLLER:
+                # A move that somebody asked for behind ours bears our name in the world's record.
+                ordered = any(
+                    o.vm_id == vm_id and same_name(o.target, moved.target) for o in self.orders
+                )
+                if moved.cause is Cause.CONTROLLER and ordered:
                     self.moved_by_us.append((vm_id, moved.source, moved.target))
                     if not moved.live:
                         self.accuse("I25", f"the guest of {self.name_of(vm_id)} noticed our move")

@@ -12,7 +12,6 @@ from tests.simulation.evidence import (
     OFF,
     OFFLINE,
     ONLINE,
-    QUEUED,
     RUNNING,
     UP,
 )
@@ -49,8 +48,7 @@ def one_at_a_time(c: "Checker", order: Order) -> Found:
             yield f"{_what(c, order)}, and {_what(c, other)} has not arrived yet"
     shown = c.evidence.last(order.source)
     flight = shown.note.flights.get(order.vm_id or "") if shown is not None else None
-    visible = shown is not None and shown.vm(order.vm_id) is not None and _is_moving(c, order)
-    if flight is not None and visible:
+    if flight is not None and c.evidence.shows_move(order.vm_id):
         yield f"{_what(c, order)}, and it had been shown in flight"
 
 
@@ -75,10 +73,13 @@ def within_limits(c: "Checker", order: Order) -> Found:
     """I7: at each end and in the cluster there is a free slot, the moves of others counted."""
     if order.kind != "moveRole":
         return
-    flights = {}
-    for node in (order.source, order.target):
-        shown = c.evidence.last(node)
-        flights |= dict(shown.note.flights) if shown is not None else {}
+    shown = [s for n in (order.source, order.target) if (s := c.evidence.last(n)) is not None]
+    flights = {
+        vm_id: flight
+        for look in shown
+        for vm_id, flight in look.note.flights.items()
+        if _is_ours(c, vm_id) or c.evidence.shows_move(vm_id)
+    }
     ends = [
         {flight.source.lower(), flight.target.lower()}
         for vm_id, flight in flights.items()
@@ -301,7 +302,7 @@ def wanted_there(c: "Checker", order: Order) -> Found:
         return
     better = any(
         want.rank(order.target) < want.rank(order.source)
-        or (want.breaks_a_rule_on(order.source) and not want.breaks_a_rule_on(order.target))
+        or want.broken_on(order.target) < want.broken_on(order.source)
         for want in wants
     )
     if not better and not _someone_needs_room(c, order):
@@ -348,13 +349,9 @@ def _what(c: "Checker", order: Order) -> str:
     return f"{order.kind} {vm} {order.source} -> {order.target}"
 
 
-def _is_moving(c: "Checker", order: Order) -> bool:
-    """Whether the reply itself showed the VM under way."""
-    shown = c.evidence.last(order.source)
-    vm, role = (shown.vm(order.vm_id), shown.role(order.vm_id)) if shown else (None, None)
-    moving = vm is not None and bool(MIGRATING & set(vm["status"]))
-    queued = role is not None and bool(role["status"] & QUEUED)
-    return moving or queued
+def _is_ours(c: "Checker", vm_id: str) -> bool:
+    """Whether a command of ours is under way on the VM."""
+    return any(o.vm_id == vm_id and o.leg is Leg.UNDER_WAY for o in c.orders)
 
 
 def _node_limit(c: "Checker", node: str) -> int:

@@ -126,7 +126,7 @@ class _Drawn:
                 }
                 for name in self.nodes
             ],
-            "vms": [self._placed(vm) for vm in self.vms if vm.exists],
+            "vms": [*(self._placed(vm) for vm in self.vms if vm.exists), *self._twin()],
             "timing": {
                 "bandwidthBytesPerSecond": chance.choice((2.0e8, 1.0e9, 4.0e9)),
                 "dirtyFactor": chance.choice((0.0, 0.2, 1.0)),
@@ -191,10 +191,34 @@ class _Drawn:
         }
 
     def _oddities(self, vm: _Vm) -> dict[str, Any]:
-        """A few VMs lie where they can't be made highly available, or can't be moved."""
-        if vm.clustered or self.chance.random() > 0.3:
-            return {}
-        return {"location": "D:\\VMs"}
+        """A few VMs lie where they can't be made highly available, or may not run everywhere."""
+        chance = self.chance
+        if not vm.clustered and chance.random() < 0.3:
+            return {"location": "D:\\VMs"}
+        if vm.clustered and chance.random() < 0.06:
+            disk = f"C:\\ClusterStorage\\Volume1\\{vm.name}\\os.vhdx"
+            return {"disks": [{"path": disk}, {"path": "", "physicalDisk": 3}]}
+        if vm.clustered and chance.random() < 0.1:
+            others = [node for node in self.nodes if node != self.nodes[vm.node]]
+            return {"possibleOwners": [self.nodes[vm.node], chance.choice(others)]}
+        return {}
+
+    def _twin(self) -> list[dict[str, Any]]:
+        """Now and then an old copy of a VM lies on another node under the same name."""
+        if self.chance.random() > 0.1:
+            return []
+        vm = self.chance.choice([vm for vm in self.vms if vm.exists])
+        node = self.nodes[(vm.node + 1) % len(self.nodes)]
+        return [
+            {
+                "name": vm.name.upper(),
+                "node": node,
+                "memory": "1Gi",
+                "state": "Off",
+                "clustered": False,
+                "location": "D:\\Old",
+            }
+        ]
 
     def _spec(self, vm: _Vm) -> dict[str, Any]:
         """One placement, on a node that has room for it when all are where they belong."""

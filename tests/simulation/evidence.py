@@ -16,7 +16,7 @@ UP, DOWN, JOINING, UNKNOWN = 0, 1, 3, -1
 """ClusterNodeState."""
 RUNNING, OFF = 2, 3
 """VMState."""
-ONLINE, OFFLINE = 0, 1
+ONLINE, OFFLINE, PENDING = 0, 1, 4
 """ClusterGroupState."""
 AT_REST = frozenset({2, 11})
 """OperationalStatus Ok and InService."""
@@ -141,6 +141,22 @@ class Evidence:
             if self.last(node) is None and not away:
                 return False
         return True
+
+    def shows_move(self, vm_id: str | None) -> bool:
+        """Whether any reply shows the VM under way, queued, pending or on two nodes.
+
+        Where Windows shows a VM in flight on no node and its role Online, nobody can know.
+        """
+        for shown in self.current():
+            vm, role = shown.vm(vm_id), shown.role(vm_id)
+            if vm is not None and MIGRATING & set(vm["status"]):
+                return True
+            if role is not None and role["status"] & QUEUED:
+                return True
+            # Pending and on no node may as well be a role that fails over (see KNOWN_GAPS).
+            if role is not None and role["state"] == PENDING and self.hosts(vm_id):
+                return True
+        return len(self.hosts(vm_id)) > 1
 
     def hosts(self, vm_id: str | None) -> list[str]:
         """The nodes that list the VM."""

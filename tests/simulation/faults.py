@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.errors import OutcomeUnknown, RemoteFailed
 from controller.simulator import drain
-from controller.simulator.states import Stage, VmOperationalStatus, VmState
+from controller.simulator.states import Stage, VmOperationalStatus
 from tests.simulation.wire import Mishap, Trap, no_connection, refused_logon
 from tests.support.in_process import Call
 
@@ -80,7 +80,7 @@ class Fault:
     salt: int
     """Decides what is left open, such as which command is hit."""
     before_command: bool = False
-    """It strikes right before the next command after its time takes effect, on that command's VM."""
+    """It strikes right before the next command takes effect, on that command's VM."""
 
     @property
     def chance(self) -> random.Random:
@@ -149,7 +149,10 @@ def _crash(play: "Play", fault: Fault) -> End:
 
 def _pause(play: "Play", fault: Fault) -> End:
     chance = fault.chance
-    play.world.pause_node(fault.node, drain_roles=chance.random() < 0.7)
+    if chance.random() < 0.2:
+        play.world.avoid_node(fault.node)
+        return lambda: play.world.avoid_node(fault.node, avoid=False)
+    play.world.pause_node(fault.node, drain_roles=chance.random() < 0.6)
     failback = chance.choice(("NoFailback", "Immediate", "Policy"))
     return lambda: play.world.resume_node(fault.node, failback)  # type: ignore[arg-type]
 
@@ -227,7 +230,17 @@ def _never_ends(play: "Play", fault: Fault) -> End:
 
 
 def _foreign_move(play: "Play", fault: Fault) -> None:
-    play.world.move_live(fault.vm, fault.node)
+    """An administrator does what we were about to do, or the opposite."""
+    known = [vm for vm in play.world.cluster.vms.values() if vm.name.lower() == fault.vm.lower()]
+    if not known:  # it was to be created: somebody is faster
+        play.world.add_vm(fault.vm, fault.node, memory_bytes=GIB, running=False)
+    elif known[0].id in play.world.cluster.roles:
+        play.world.move_live(known[0].id, fault.node)
+    elif fault.chance.random() < 0.5:
+        play.world.register(known[0].id)
+    else:
+        other = fault.chance.choice(sorted(play.world.cluster.roles))
+        play.world.rename_role(other, fault.vm)
 
 
 def _balancer(play: "Play", fault: Fault) -> End:
@@ -278,34 +291,40 @@ def _backup(play: "Play", fault: Fault) -> End:
 
 
 def _vm_state(play: "Play", fault: Fault) -> End:
-    match fault.chance.randrange(3):
+    match fault.chance.randrange(4):
         case 0:
             play.world.stop_vm(fault.vm)
         case 1:
             play.world.save_vm(fault.vm)
-        case _:
+        case 2:
             play.world.pause_vm(fault.vm)
+        case _:
+            owner = play.world.role(fault.vm).owner
+            play.world.set_possible_owners(fault.vm, [owner])
+            everywhere = [node.name for node in play.world.cluster.nodes.values()]
+            return lambda: play.world.set_possible_owners(fault.vm, everywhere)
     return lambda: play.wake_vm(fault.vm)
 
 
 def _memory_grows(play: "Play", fault: Fault) -> End:
     node = play.world.node(fault.node)
-    usual = node.reserve_bytes
+    usual = play.usual.reserve_bytes[node.name]
     free = play.world.memory_free_bytes(fault.node)
-    play.world.use_memory(fault.node, usual + max(0, int(free * fault.chance.uniform(0.3, 1.0))))
+    play.world.use_memory(
+        fault.node, node.reserve_bytes + max(0, int(free * fault.chance.uniform(0.3, 1.0)))
+    )
     return lambda: play.world.use_memory(fault.node, usual)
 
 
 def _disk_full(play: "Play", fault: Fault) -> End:
     volume = play.world.cluster.volumes[0]
-    usual = volume.other_bytes
     if fault.chance.random() < 0.5:
         play.world.set_volume(volume.mount, online=False)
         return lambda: play.world.set_volume(volume.mount, online=True)
     volume.other_bytes = volume.size_bytes
 
     def end() -> None:
-        volume.other_bytes = usual
+        volume.other_bytes = play.usual.volume_bytes
 
     return end
 
@@ -414,6 +433,7 @@ BEFORE_COMMAND = frozenset(
         Kind.BACKUP_LOCK,
         Kind.VM_STATE_CHANGE,
         Kind.MEMORY_GROWS,
+        Kind.DISK_FULL,
         Kind.MIGRATION_FAILS,
     }
 )
@@ -435,7 +455,9 @@ LASTS_SECONDS: Mapping[Kind, tuple[float, float]] = {
 def called(call: Call, fault: Fault, names: Callable[[str], str | None]) -> Fault:
     """The fault turned on the VM and the nodes of a command that is about to take effect."""
     arguments = call.arguments
-    vm = names(str(arguments.get("vmId", "")))
+    vm = names(str(arguments.get("vmId", ""))) or str(arguments.get("name", ""))
     target = str(arguments.get("target") or call.node)
-    ends = (call.node, target) if fault.kind is not Kind.FOREIGN_MOVE else (fault.node,)
-    return replace(fault, vm=vm or fault.vm, node=fault.chance.choice(ends))
+    ends = (call.node, target, target)
+    if fault.kind is Kind.FOREIGN_MOVE and call.operation == "moveRole":
+        ends = (fault.node,)
+    return replace(fault, vm=vm, node=fault.chance.choice(ends))

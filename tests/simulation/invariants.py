@@ -1,7 +1,7 @@
 """Invariants and liveness goals by number, each with the functions that hold it, or why none does.
 
-The numbers are those of the project's reliability goals; R1 and R2 are rules of the design that
-have no number there.
+The numbers are those of the project's reliability goals; R1, R2
+and A1 are rules of the design that have no number there.
 """
 
 from collections.abc import Mapping
@@ -44,6 +44,7 @@ ON_STEP: Mapping[str, tuple[Rule, ...]] = {
 ON_REPORT: Mapping[str, tuple[Rule, ...]] = {
     "L4": (truth.explained,),
     "L10": (truth.drift_is_told,),
+    "A1": (truth.judges_agree,),
 }
 AT_END: Mapping[str, tuple[Rule, ...]] = {"I21": (truth.journal_is_true,)}
 

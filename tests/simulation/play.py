@@ -8,7 +8,7 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +60,16 @@ class Result:
     """Commands and true moves in order: what makes two runs the same."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """How things were before any fault: what a heal goes back to."""
+
+    reserve_bytes: Mapping[str, int]
+    volume_bytes: int
+    running: frozenset[str]
+    """Ids of the VMs that ran."""
+
+
 @dataclass(slots=True)
 class Play:
     """One run while it is played."""
@@ -70,11 +80,11 @@ class Play:
     wire: Wire = field(init=False)
     site: Site = field(init=False)
     checker: Checker = field(init=False)
+    usual: Usual = field(init=False)
     report: ClusterReport | None = None
     _config: Document = field(init=False)
     _running: dict[int, End] = field(default_factory=dict)
     _mended: bool = False
-    _at_first: frozenset[str] = frozenset()
     _late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     _misplaced: int = 0
 
@@ -98,8 +108,11 @@ class Play:
         self.wire = Wire(self.world, lambda: asyncio.get_running_loop().time(), self.checker)
         self.site = Site(wire=self.wire, cluster=self._config, folder=self.folder, sinks=[self])
         self._watch_every_event()
-        self._at_first = frozenset(
-            vm.id for vm in self.world.cluster.vms.values() if vm.running_since is not None
+        cluster = self.world.cluster
+        self.usual = Usual(
+            reserve_bytes={node.name: node.reserve_bytes for node in cluster.nodes.values()},
+            volume_bytes=cluster.volumes[0].other_bytes,
+            running=frozenset(vm.id for vm in cluster.vms.values() if vm.running_since is not None),
         )
 
     async def show(self, report: ClusterReport) -> None:
@@ -246,12 +259,14 @@ class Play:
             with suppress(Refusal):
                 self._mend_node(node.name)
         for vm in tuple(cluster.vms.values()):
-            if vm.id in self._at_first and vm.running_since is None:
+            if vm.id in self.usual.running and vm.running_since is None:
                 with suppress(Refusal):
                     self.wake_vm(vm.id)
         ups = all(node.state is NodeState.Up for node in cluster.nodes.values())
         runs = all(
-            vm.state is VmState.Running for vm in cluster.vms.values() if vm.id in self._at_first
+            vm.state is VmState.Running
+            for vm in cluster.vms.values()
+            if vm.id in self.usual.running
         )
         settled = not any(role.failing_over for role in cluster.roles.values())
         return ups and runs and settled and not self.wire.late and not self._late
@@ -294,7 +309,7 @@ class Play:
         for want in self.checker.wants.values():
             ids = self.checker.meant(want)
             vm = next((self.world.cluster.vms.get(i) for i in sorted(ids)), None)
-            if want.suspended:
+            if want.suspended or self._is_frozen(want):
                 continue
             if vm is None:
                 found.extend([want.spec] if want.creates else ())
@@ -304,16 +319,31 @@ class Play:
             if want.registers and not clustered and shared:
                 found.append(want.spec)
             runs = vm.state is VmState.Running and clustered
+            runs = runs and all(disk.physical_disk is None for disk in vm.disks)
             if runs and want.movable and self._could_be_better(want, vm):
                 found.append(f"{want.spec} on {vm.node}")
         return found
 
+    def _is_frozen(self, want: Want) -> bool:
+        """Whether several VMs bear its name, or one that is not the one it meant at first."""
+        named = {v.id for v in self.world.cluster.vms.values() if v.name.lower() == want.name}
+        made = {o.job.vm_id for o in self.checker.orders if o.job is not None}
+        meant = self.checker.meant(want)
+        return len(named | meant) > 1 or bool(want.creates and named and not named & (made | meant))
+
     def _could_be_better(self, want: Want, vm: VirtualMachine) -> bool:
-        """Whether it must not stay, or an earlier choice has room for it."""
+        """Whether a node where it would be right, or more so, has room for it."""
         if want.is_content_on(vm.node):
             return False
-        earlier = want.preferred[: want.rank(vm.node)]
-        return want.breaks_a_rule_on(vm.node) or any(self._has_room(n, vm) for n in earlier)
+        if want.breaks_a_rule_on(vm.node):
+            nodes = [n for n in self.world.cluster.nodes if not want.breaks_a_rule_on(n)]
+        else:
+            nodes = list(want.preferred[: want.rank(vm.node)])
+        role = self.world.role(vm.id)
+        allowed = {node.lower() for node in role.possible} & {
+            node.lower() for node in role.possible_configuration
+        }
+        return any(self._has_room(node, vm) for node in nodes if node.lower() in allowed)
 
     def _has_room(self, node: str, vm: VirtualMachine) -> bool:
         reserve = self.checker.limits.reserve(self.world.node(node).memory_bytes)

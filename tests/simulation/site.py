@@ -45,16 +45,15 @@ from tests.support.virtual_time import VirtualLoop
 
 STOP_SECONDS = 10.0
 """Within these an orderly stop must be over."""
+_HEAD = b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: "
 SPOILT: tuple[bytes, ...] = (
     b"",
     b"---\n",
     b"null\n",
     b"\x00\xff\xfe garbage",
-    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: x",
-    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: NAME}\n"
-    b"spec: {cluster: demo, vm: {name: VM}, owners: {prefered: [HV01]}}\n",
-    b"apiVersion: ownernode.io/v1alpha1\nkind: VirtualMachinePlacement\nmetadata: {name: NAME}\n"
-    b"spec: {cluster: demo, vm: {name: VM}, owners: {preferred: [HV01], preferred: [HV02]}}\n",
+    _HEAD + b"x",
+    _HEAD + b"NAME}\nspec: {cluster: demo, vm: {name: VM}, owners: {prefered: [HV01]}}\n",
+    _HEAD + b"NAME}\nspec: {cluster: demo, vm: {name: VM, name: WM}}\n",
 )
 """What a file holds after a bad commit; none of it is a valid placement."""
 

@@ -41,23 +41,35 @@ REPORT_LOOKS = 2
 
 
 def conditions_held(c: "Checker", order: Order) -> Found:
-    """I3: at the instant of the effect, everything that it was planned from was still so."""
+    """I3: at the instant of the effect, everything that it was planned from was still so.
+
+    Judged whenever a node acted, also where the cluster then refused: its refusal is no guard of
+    ours, and leaves the outcome unknown.
+    """
     before, what = c.before(order), _what(c, order)
-    clustered = order.kind in ("moveRole", "startRole")
+    move, start = order.kind == "moveRole", order.kind == "startRole"
+    create, register = order.kind == "createVm", order.kind == "registerVm"
     faults = (
-        (clustered and not same_name(before.owner, order.source), f"owner {before.owner}"),
-        (order.kind == "moveRole" and before.state is not VmState.Running, f"{before.state}"),
-        (order.kind == "startRole" and before.state is not VmState.Off, f"{before.state}"),
-        (order.kind == "moveRole" and before.group is not GroupState.Online, f"{before.group}"),
-        (clustered and before.is_locked, "locked"),
-        (order.kind != "createVm" and before.is_busy, "busy"),
-        (order.kind != "createVm" and before.in_flight, "in flight"),
-        (order.kind == "registerVm" and before.is_clustered, "clustered already"),
-        (order.kind == "moveRole" and not before.target_is_up, f"{order.target} takes nothing"),
-        (order.kind == "createVm" and order.name in before.names_here, "the name is taken"),
-        (order.kind == "createVm" and order.name in before.names_of_roles, "the role exists"),
+        ((move or start) and not same_name(before.owner, order.source), f"owner {before.owner}"),
+        (move and before.state is not VmState.Running, f"{before.state}"),
+        (start and before.state is not VmState.Off, f"{before.state}"),
+        (register and before.state not in (VmState.Running, VmState.Off), f"{before.state}"),
+        (move and before.group is not GroupState.Online, f"{before.group}"),
+        (start and before.group is not GroupState.Offline, f"{before.group}"),
+        ((move or start) and before.is_locked, "locked"),
+        (not create and before.is_busy, "busy"),
+        (not create and before.in_flight, "in flight"),
+        (register and before.is_clustered, "clustered already"),
+        ((move or create or register) and not before.target_is_up, f"{order.target} is not Up"),
+        ((move or create) and before.target_is_avoided, f"{order.target} is to be avoided"),
+        (move and not before.target_is_possible, f"{order.target} is no possible owner"),
+        (create and order.name in before.names_here, "the name is taken"),
+        (create and not before.has_space, "the volume is full"),
+        (create and before.folder_exists, "the folder exists"),
+        (create and order.name in before.names_of_roles, "the role exists"),
+        (register and before.role_name_is_taken, "the name of the role is taken"),
     )
-    yield from (f"{what} took effect: {why}" for bad, why in faults if bad)
+    yield from (f"{what} was acted on: {why}" for bad, why in faults if bad)
 
 
 def with_quorum(c: "Checker", order: Order) -> Found:
@@ -67,7 +79,7 @@ def with_quorum(c: "Checker", order: Order) -> Found:
     comes to it, so only what the cluster accepts at once is judged here.
     """
     before = c.before(order)
-    if order.kind in ("createVm", "registerVm"):
+    if order.kind in ("createVm", "registerVm") or not order.accepted:
         return
     if not before.has_quorum or not before.source_is_in_contact:
         yield f"{_what(c, order)} took effect without quorum"
@@ -139,6 +151,11 @@ def own_verbs(c: "Checker", _: object) -> Found:
 # ---- at each report
 
 
+def judges_agree(c: "Checker", report: ClusterReport) -> Found:
+    """A1: the audit finds nothing, or the planner made a plan that it should not have made."""
+    yield from (f"{finding.rule}: {finding.detail}" for finding in report.audit)
+
+
 def explained(c: "Checker", report: ClusterReport) -> Found:
     """L4: every declared VM has one verdict; one that is not in place has a reason or an action."""
     verdicts = Counter(vm.key for vm in report.vms)
@@ -167,6 +184,8 @@ def drift_is_told(c: "Checker", report: ClusterReport) -> Found:
         if vm is None or row is None or last > move.at_seconds or last >= began:
             continue
         rests = move.vm_id not in restless and move.vm_id not in c.world.cluster.migrations
+        role = c.world.cluster.roles.get(vm.id)
+        rests = rests and vm.state is VmState.Running and not (role and role.failing_over)
         if rests and vm.unlisted_until is None and not same_name(row.owner, vm.node):
             yield f"{vm.name}, on {vm.node} since {last}, is told to be on {row.owner}"
 

@@ -35,10 +35,14 @@ class Want:
         names = self.preferred
         return names.index(node.lower()) if node.lower() in names else len(names)
 
+    def broken_on(self, node: str) -> int:
+        """How many of its hard rules are broken there."""
+        unmet = self.required and bool(self.preferred) and self.rank(node) == len(self.preferred)
+        return int(unmet) + int(not self.allows(node))
+
     def breaks_a_rule_on(self, node: str) -> bool:
         """Whether it must not stay there."""
-        unmet = self.required and bool(self.preferred) and self.rank(node) == len(self.preferred)
-        return unmet or not self.allows(node)
+        return self.broken_on(node) > 0
 
     def is_content_on(self, node: str) -> bool:
         """Whether it is where it should be once every node is there to choose from."""

@@ -109,6 +109,7 @@ _ORDER = TypeAdapter(Order)
 _VOLATILE = {"first_quiet_at", "last_active_at"}
 
 _TRUST = ("trust", "")
+_CLUSTER = ("cluster", "")
 
 Entries = dict[tuple[str, str], str]
 """(kind, key) -> body, as it stands on the disk."""
@@ -261,6 +262,8 @@ def _entries(history: History, written: Entries) -> Entries:
     entries: Entries = {}
     if history.trusted or _TRUST in written:
         entries[_TRUST] = "{}"
+    if history.cluster_id is not None:
+        entries[_CLUSTER] = history.cluster_id
     for key, vm_id in history.bound.items():
         entries["binding", key] = vm_id
     for intent in history.intents:
@@ -302,6 +305,7 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
     sightings = [_SIGHTING.validate_json(body) for _, body in of("sighting")]
     return History(
         cluster=cluster,
+        cluster_id=entries.get(_CLUSTER),
         bound=MappingProxyType(dict(of("binding"))),
         intents=tuple(_recalled(i, i.id not in unanswered) for i in intents),
         sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),

@@ -101,6 +101,8 @@ def _folder(path: Path) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
 
 def bytes_of(path: Path) -> bytes:
     """The file's content. Raises SpecError where it can't be read."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, and a device never ends
+        raise SpecError(f"{path} is not a regular file")
     try:
         return path.read_bytes()
     except OSError as error:

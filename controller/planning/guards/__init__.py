@@ -49,6 +49,7 @@ CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
     permission.stopped,
     fencing.stop_flag,
     fencing.superseded,
+    evidence.cluster_changed,
     evidence.evidence_old,
     evidence.clock_jumped,
     evidence.first_cycles,

@@ -11,6 +11,14 @@ from controller.planning.standing import Case
 from controller.planning.view import View
 
 
+def cluster_changed(view: View, cases: Sequence[Case]) -> Hold | None:
+    """Another cluster answers under this name: nothing known of the first holds there."""
+    known, found = view.history.cluster_id, view.observed.cluster_id
+    if known is None or found in ("", known):
+        return None
+    return hold_on_cluster(HoldReason.CLUSTER_CHANGED, {"known": known, "found": found})
+
+
 def evidence_old(view: View, cases: Sequence[Case]) -> Hold | None:
     """What was seen may be of another world by now."""
     age = (view.now - view.observed.started_at).total_seconds()

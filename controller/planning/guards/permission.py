@@ -28,7 +28,8 @@ def not_a_simulator(view: View, cases: Sequence[Case]) -> Hold | None:
     others = [f"{n.name}: {n.model}" for n in answered if n.model != SIMULATOR_MODEL]
     if answered and not others:
         return None
-    return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": "; ".join(others[:10])})
+    models = "; ".join(others[:10]) or "no node answers"
+    return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": models})
 
 
 def balancer_on(view: View, cases: Sequence[Case]) -> Hold | None:

@@ -1,6 +1,7 @@
 """What a person or a script relies on at the command line, without any cluster."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,46 @@ def test_bad_input_gets_a_sentence_and_no_traceback(
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip()) > 20
+
+
+DARK = """apiVersion: ownernode.io/v1alpha1
+kind: FailoverCluster
+metadata: {name: dark}
+spec:
+  connection:
+    nodes: [hv01.dark.example]
+    addresses: {HV01: "127.0.9.1:9"}
+    authentication: Basic
+    credentials: {env: NO_SUCH_VARIABLE}
+"""
+
+
+def test_a_snapshot_of_nothing_is_no_success(tmp_path: Path) -> None:
+    """A script goes by the status, and the last good snapshot is not overwritten."""
+    (tmp_path / "dark.yaml").write_text(DARK, encoding="utf-8")
+    kept = tmp_path / "snapshot.json"
+    kept.write_text("kept", encoding="utf-8")
+    done = ownernode("snapshot", "--config", tmp_path / "dark.yaml", "--out", kept)
+    assert (done.returncode, done.stdout, kept.read_text()) == (1, "", "kept")
+    unseen, nothing = done.stderr.splitlines()
+    where = "hv01.dark.example at 127.0.9.1:9"
+    assert unseen == (
+        f"not seen: hv01: Unreachable, {where} cannot be connected to: connection refused"
+    )
+    assert nothing.startswith("nothing could be observed: no node of the cluster answered")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("validate",), ("crd", "--out"), ("plan", "--specs", EXAMPLES / "specs", "--snapshot")],
+)
+def test_a_pipe_is_not_waited_for(command: tuple[str | Path, ...], tmp_path: Path) -> None:
+    """Whoever writes the specs must not be able to make `validate` in somebody's CI hang."""
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    done = ownernode(*command, pipe)
+    assert done.returncode == 1
+    assert "pipe.yaml" in done.stderr
 
 
 def test_the_crds_printed_are_the_crds_shipped(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Tables, pictures and lines say the same as the objects that they render."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, Group
 
 from controller.cli.live import Watch, cluster_sections
-from controller.cli.tables import Output, Table, as_text, cells
+from controller.cli.tables import Output, Table, as_text, cells, say
 from controller.cli.views import plan_summary, plan_tables, report_tables
+from controller.model.observed import Gap, GapReason
 from controller.model.plan import ActionReason
 from controller.planning.sentences import why
 from tests.support import reports
@@ -42,11 +44,30 @@ def test_names_can_neither_break_a_table_nor_steer_a_terminal() -> None:
     assert r"| a\|b�[2J� |  |" in as_text(table, Output.MARKDOWN)
 
 
+STEERS = "Failed\x1b[2J\x1b]0;title\x07\x9b31m"
+
+
+def test_what_a_node_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its error texts and names stand in sentences, in titles and in the live picture."""
+    say(f"not seen: HV01: {STEERS}")
+    report = reports.report()
+    unseen = Gap(node="N3", reason=GapReason.FAILED, detail=STEERS)
+    nodes = (replace(report.nodes[0], name=STEERS), *report.nodes[1:])
+    vms = tuple(replace(vm, declared=STEERS, intent=None) for vm in report.vms)
+    spoilt = replace(report, gaps=(unseen,), nodes=nodes, vms=vms)
+    console = Console(file=io.StringIO(), width=200, force_terminal=False)
+    sections = cluster_sections(spoilt, 200, {"name:sql01": STEERS})
+    console.print(Group(*(part for section in sections for part in section.parts)))
+    print(as_text(Table(columns=("A",), rows=(), title=STEERS), Output.TABLE))
+    said = capsys.readouterr()
+    shown = said.err + said.out + console.file.getvalue()  # type: ignore[attr-defined]
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+    assert shown.count("Failed") >= 4
+
+
 @pytest.mark.parametrize("reason", ActionReason)
 def test_every_action_reason_has_words(reason: ActionReason) -> None:
     """A new reason without a sentence would leave people with an enum."""
-    from dataclasses import replace
-
     assert len(why(replace(reports.plan().actions[0], reason=reason, because_of="WEB01"))) > 10
 
 

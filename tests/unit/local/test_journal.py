@@ -65,6 +65,7 @@ def submitted() -> Outcome:
 def full_history() -> History:
     return History(
         cluster="demo",
+        cluster_id="00000000-0000-0000-0000-00000000c1c1",
         bound={"name:sql01": SQL01},
         intents=(intent(), replace(intent(2), state=IntentState.DONE, closed_at=NOW)),
         sightings={SQL01: Sighting(vm_id=SQL01, owner="N2", at=NOW)},

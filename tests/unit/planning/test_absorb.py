@@ -283,3 +283,19 @@ def test_a_clock_that_was_set_back_keeps_no_intent_open() -> None:
 
 def _quiet_looks() -> tuple[ObservedState, ...]:
     return tuple(world(vm("a", "n2"), at_seconds=seconds) for seconds in (2, 40, 70))
+
+
+def test_the_first_whole_look_says_which_cluster_the_past_is_of() -> None:
+    """A look with gaps may be at a seed that is no longer of the cluster."""
+    part = absorbed(history(), world(gap("n2")))
+    assert part.cluster_id is None
+    assert absorbed(part, world()).cluster_id == world().cluster_id
+
+
+def test_what_another_cluster_shows_changes_no_past() -> None:
+    """It binds no spec, settles no intent, and proves no absence."""
+    past = history(cluster_id="other", intents=(SENT,), absent_cycles={"name:a": 1})
+    after = absorbed(past, *(world(vm("a", "n1"), at_seconds=s) for s in (30, 90, 150)))
+    assert after.intents == past.intents
+    assert (after.bound, after.sightings, after.absent_cycles) == ({}, {}, {})
+    assert (after.cluster_id, after.quiet_cycles) == ("other", 0)

@@ -229,6 +229,20 @@ def test_enforce_acts_on_simulated_clusters_only() -> None:
     assert cluster_holds(like) == [HoldReason.NOT_A_SIMULATOR]
 
 
+def test_another_cluster_under_the_same_name_stops_everything() -> None:
+    """After a restart the configured names lead to a cluster that the journal is not of."""
+    world = observed(N1, N2, vm("a", "n2"))
+    assert cluster_holds(world, past=history(cluster_id=world.cluster_id)) == []
+    assert cluster_holds(world, past=history(cluster_id="other")) == [HoldReason.CLUSTER_CHANGED]
+
+
+def test_nobody_who_answers_is_said_as_that() -> None:
+    """The hold on real machines does not name empty brackets."""
+    dark = observed(node("n1", answered=False), gap("n1"), vm("a", "n2"))
+    holds = {h.reason: h for h in plan_for(dark, WANT).holds}
+    assert holds[HoldReason.NOT_A_SIMULATOR].evidence == {"models": "no node answers"}
+
+
 def test_the_plan_is_the_same_in_observe() -> None:
     """Observe shows what Enforce would do; only may_act differs."""
     world = observed(N1, N2, vm("a", "n2"))

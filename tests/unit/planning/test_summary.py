@@ -180,3 +180,13 @@ def test_the_high_availability_report_warns_as_the_wizard_does() -> None:
     assert all(c.remedy for c in checks.values() if c.verdict is not CheckVerdict.PASSES)
     whole = report(SETTLED, desired("a", "n1", register=True)).vms[0].ha
     assert {c.verdict for c in whole} == {CheckVerdict.PASSES}
+
+
+def test_what_still_holds_is_said_when_something_else_lets_go() -> None:
+    """A log that ends with "No longer held" made people wait for moves that never came."""
+    drifted = observed(N1, N2, vm("a", "n2"), balancer_mode=2)
+    first = report(drifted, past=history(trusted=False))
+    assert sum(event.startswith("Nothing new starts: ") for event in first.events) == 2
+    freed, held = report(drifted, previous=first).events
+    assert freed.startswith("No longer held because there is no journal to trust")
+    assert held.startswith("Still held because the cluster's own balancer is on")
