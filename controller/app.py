@@ -5,6 +5,7 @@ is let, and `serve_world` puts a simulated cluster on the network.
 """
 
 import asyncio
+import gc
 import logging
 import secrets
 import signal
@@ -12,7 +13,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -28,6 +28,7 @@ from controller.adapters.http.board import Board
 from controller.adapters.http.explanation import explain
 from controller.adapters.http.past import history_of
 from controller.adapters.http.server import serve
+from controller.adapters.local.clock import SystemClock
 from controller.adapters.local.files import StateLock, StopFile, read_token
 from controller.adapters.local.journal import SqliteJournal
 from controller.adapters.local.service import notify, watchdog_seconds
@@ -78,18 +79,6 @@ LAG_EVERY_SECONDS = 0.25
 SIMULATOR_USER = "demo"
 SEEDS = 2
 """Nodes that a simulated cluster's configuration names; the others are to be discovered."""
-
-
-class SystemClock:
-    """The machine's time."""
-
-    def now(self) -> datetime:
-        """Aware UTC."""
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
 
 
 # One look at one cluster
@@ -259,6 +248,9 @@ class Controller:
 
     async def serve(self, listening: socket) -> None:
         """Reconcile and serve HTTP until cancelled."""
+        # A full collection stops every thread. What is there now stays: modules, models, specs.
+        gc.collect()
+        gc.freeze()
         application = make_application(
             Sources(
                 board=self.board,

@@ -321,6 +321,10 @@ def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
     if intent.closed_at == now:
         return False  # kept once more, so that the journal learns how it ended
     old = intent.closed_at is not None and now - intent.closed_at >= KEPT
+    vm = match.vm if match is not None else None
+    if intent.kind == ActionKind.CREATE and intent.state is IntentState.NOT_DONE:
+        # While a VM stands there that it may have left, it must not be taken for another's.
+        return old and (vm is None or vm.role is not None)
     starts_once = intent.kind != ActionKind.MOVE and intent.state is IntentState.DONE
     if not starts_once or match is None:
         return old

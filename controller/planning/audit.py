@@ -6,7 +6,8 @@ done, so the worst instant is when everything that may have started has, and onl
 is. Whatever order and overlap the completions take, no instant is worse.
 """
 
-from collections.abc import Callable, Iterator
+import ntpath
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import assert_never
@@ -100,7 +101,7 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
             case ActionKind.REGISTER if vm is not None:
                 yield from _register(w, action, want, vm)
             case ActionKind.START if vm is not None:
-                yield from _start(w, action, vm)
+                yield from _start(w, action, want, vm)
             case ActionKind.CREATE:
                 yield from _create(w, action, want)
             case ActionKind.MOVE:
@@ -185,13 +186,32 @@ def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iter
         (not want.register, "register", f"the spec of {vm.name} does not ask for it"),
         (vm.role is not None, "register", f"{vm.name} is registered already"),
         (not same_name(vm.host, action.target), "register", f"{vm.name} runs on {vm.host}"),
-        (node is None or not node.answered, "register", f"{action.target} is not there"),
+        (node is None or not node.is_target, "target", f"{action.target} takes no VM now"),
+        (_lacks_a_disk(w, want, vm), "unfinished", f"{vm.name} lacks a disk of its template"),
         (local or vm.pass_through, "shared storage", f"{vm.name} is not on shared volumes"),
     )
     yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
 
 
-def _start(w: World, action: Action, vm: VMObserved) -> Iterator[AuditFinding]:
+def _lacks_a_disk(w: World, want: VMDesired, vm: VMObserved) -> bool:
+    """Whether a VM that we made has not all that it was to have."""
+    made = any(i.kind == ActionKind.CREATE and i.key == want.key for i in w.history.intents)
+    if want.template is None or not (made or vm.creation_mark):
+        return False
+    return not _files(d.path for d in want.template.disks) <= _files(vm.disk_paths)
+
+
+def _files(paths: Iterable[str]) -> set[str]:
+    """Paths as Windows tells files apart."""
+    return {fold(ntpath.normpath(path)) for path in paths}
+
+
+def _start(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterator[AuditFinding]:
+    node = w.nodes.get(fold(action.target))
+    if node is None or not node.is_target:
+        yield _found("target", action, f"{action.target} takes no VM now")
+    if _lacks_a_disk(w, want, vm):
+        yield _found("unfinished", action, f"{vm.name} lacks a disk of its template")
     registers = any(a.kind is ActionKind.REGISTER for a in w.by_key[action.key])
     done = [i for i in w.history.intents if i.key == action.key and i.state is IntentState.DONE]
     ours = bool(done) and done[-1].kind in (ActionKind.CREATE, ActionKind.REGISTER)
@@ -212,11 +232,25 @@ def _create(w: World, action: Action, want: VMDesired) -> Iterator[AuditFinding]
         (bool(named) or bound in w.vms, "create", f"{want.title} exists"),
         (looks < w.desired.policy.complete_cycles_before_acting, "create", f"{looks} looks"),
         (not everything, "create", "not every node was seen"),
+        (_shares_a_disk(w, action), "disk in use", f"another VM has a disk of {want.title}"),
         (want.template is None or action.template != want.template, "create", "no template"),
         (node is None or not node.is_target, "target", f"{action.target} takes no VM now"),
         (not want.allows(action.target), "possible", f"{action.target} is outside possible"),
     )
     yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+
+
+def _shares_a_disk(w: World, action: Action) -> bool:
+    """Whether another VM has one of its disks, is to get one, or does not tell."""
+    if action.template is None or not action.template.disks:
+        return False
+    others = [a.template for a in w.plan.actions if a.id != action.id]
+    creating = {i.key for i in w.history.open_intents if i.kind == ActionKind.CREATE}
+    others += [want.template for key, want in w.wants.items() if key in creating]
+    promised = _files(d.path for t in others if t is not None for d in t.disks)
+    attached = _files(path for vm in w.observed.vms for path in vm.disk_paths)
+    untold = any(vm.host is None for vm in w.observed.vms)
+    return untold or bool(_files(d.path for d in action.template.disks) & (promised | attached))
 
 
 Rule = Callable[[World, datetime], Iterator[AuditFinding]]

@@ -139,8 +139,10 @@ def reasons_to_stay(
     w: World, want: VMDesired, vm: VMObserved, now: datetime
 ) -> Iterator[tuple[str, str]]:
     """Every rule, with what was found, by which this VM may not be moved now, wherever to."""
-    role = vm.role
+    role, home = vm.role, w.nodes.get(fold(vm.owner or ""))
+    returning = home is not None and home.failback_in_progress
     faults = (
+        (returning, "failback", f"{vm.owner} is taking back what was drained from it"),
         (vm.state is not VMState.RUNNING, "running", f"{vm.name} is {vm.state}"),
         (vm.migration is not None, "at rest", f"{vm.name} is under way"),
         (vm.busy is not None, "busy", f"{vm.name}: {vm.busy}"),

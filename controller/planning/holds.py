@@ -18,6 +18,7 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NAME_TAKEN_BY_ANOTHER,
         HoldReason.NO_TEMPLATE,
         HoldReason.HALF_CREATED,
+        HoldReason.DISK_IN_USE,
         HoldReason.NOT_CLUSTERED,
         HoldReason.HA_BLOCKED,
         HoldReason.TARGET_UNFIT,

@@ -10,6 +10,7 @@ from controller.model.desired import Enforcement, StartPolicy, VMDesired
 from controller.model.names import fold
 from controller.model.observed import VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, Hold, HoldReason
+from controller.planning.disks import disk_holds
 from controller.planning.fitness import gib, is_fit
 from controller.planning.guards import create_hold, register_hold, start_hold
 from controller.planning.high_availability import is_on_volume
@@ -67,15 +68,15 @@ def create(
     `spare` shrinks by what they take. Gives the node of each created VM by key.
     """
     nodes: dict[str, str] = {}
+    cases = [case for case in cases if case.due is ActionKind.CREATE]
+    disks = disk_holds(view, (case.want for case in cases))
     for case in cases:
-        if case.due is not ActionKind.CREATE:
-            continue
         target = _creation_target(view, case.want, spare)
         if isinstance(target, Hold):
             life.held[case.want.key] = target
             continue
         nodes[case.want.key] = target
-        hold = create_hold(view, case.want)
+        hold = create_hold(view, case.want) or disks.get(case.want.key)
         if hold is not None:
             life.held[case.want.key] = replace(hold, target=view.title(target))
             continue

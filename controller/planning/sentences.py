@@ -55,13 +55,13 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.OWNER_DISAGREES: "the cluster names {cluster} as its owner and Hyper-V runs it on"
     " {hypervisor}",
     HoldReason.OUTCOME_OPEN: "a command to {target} was sent and its effect has not been seen yet",
-    HoldReason.MIGRATION_UNDER_WAY: "somebody else is moving it to {target}",
+    HoldReason.MIGRATION_UNDER_WAY: "somebody else is moving it{whither}",
     HoldReason.NOT_RUNNING: "it is {state}, and only running VMs are moved",
     HoldReason.LOCKED: "its role {role} is locked, probably by a backup",
     HoldReason.BUSY: "it is busy: {status}{state}",
     HoldReason.FOREIGN_MOVE: "somebody else moved it from {moved_from} to {moved_to}; it is left"
     " there until {until}",
-    HoldReason.COOLDOWN: "it was moved from {moved_from} not long ago; it rests until {until}",
+    HoldReason.COOLDOWN: "{earlier}; it rests until {until}",
     HoldReason.MIGRATION_NEVER: "its spec says that it is never migrated",
     HoldReason.SUSPENDED: "its spec is suspended",
     HoldReason.SPEC_CONFLICT: "more than one spec means it: {specs}{spec}",
@@ -69,6 +69,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NAME_TAKEN_BY_ANOTHER: "the VM first meant is gone and another bears its name:"
     " {found}; give the id in the spec",
     HoldReason.NO_TEMPLATE: "it does not exist, and its spec has no template to create it from",
+    HoldReason.DISK_IN_USE: "its disk {disk} belongs to {in_use_by}",
+    HoldReason.FAILBACK_UNDER_WAY: "{node} is taking back what was drained from it",
     HoldReason.HALF_CREATED: "its creation broke off and left a part on {host}; a person has to"
     " remove that or finish it",
     HoldReason.ABSENCE_UNCONFIRMED: "it is created once {looks_needed} looks at the whole cluster"
@@ -117,6 +119,10 @@ def hold_sentence(hold: Hold) -> str:
     words = defaultdict(str, hold.evidence)
     words["target"] = words["target"] or hold.target or "no node"
     words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
+    refused, source = words["refused"], words["moved_from"]
+    moved = f"it was moved from {source} not long ago"
+    words["earlier"] = f"a node refused it ({refused})" if refused else moved
+    words["whither"] = f" to {hold.target}" if hold.target else ""
     return HOLDS[hold.reason].format_map(words)
 
 

@@ -135,9 +135,23 @@ def _view_incomplete(view: View, want: VMDesired) -> Hold:
 
 
 def _half_created(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
-    if seen is None or seen.creation_mark is None or not seen.creation_mark.endswith(":creating"):
+    """What a creation of ours left behind when it broke off.
+
+    A job that dies before it writes its mark leaves a VM without one, which an administrator's own
+    of that name would look like too. The careful side: whose it is a person has to say, by making
+    it highly available, removing it, or naming it by id in the spec.
+    """
+    if seen is None:
         return None
-    intent = seen.creation_mark.removesuffix(":creating")
+    if seen.creation_mark is None:
+        unfinished = _unfinished_creation(view, want) if seen.role is None else None
+        if unfinished is None:
+            return None
+        intent = unfinished.id
+    elif seen.creation_mark.endswith(":creating"):
+        intent = seen.creation_mark.removesuffix(":creating")
+    else:
+        return None
     if intent in view.running_jobs:
         return _case(want, seen, verdict=Verdict.CREATING)
     return _case(
@@ -146,6 +160,18 @@ def _half_created(view: View, want: VMDesired, seen: VMObserved | None) -> Case 
         verdict=Verdict.MISSING,
         hold=hold_on(want, HoldReason.HALF_CREATED, intent=intent, host=seen.host or ""),
     )
+
+
+def _unfinished_creation(view: View, want: VMDesired) -> Intent | None:
+    """Our last creation of it, if it was sent or perhaps sent and never seen done.
+
+    One that was refused or not sent is closed by its reply, before looks could have settled it.
+    """
+    made = [i for i in view.history.intents if i.key == want.key and i.kind == ActionKind.CREATE]
+    if not made or made[-1].state is not IntentState.NOT_DONE or made[-1].closed_at is None:
+        return None
+    settle = timedelta(seconds=view.desired.policy.settle_seconds)
+    return made[-1] if made[-1].closed_at - made[-1].opened_at >= settle else None
 
 
 def _moving(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None:
@@ -160,7 +186,7 @@ def _moving(view: View, want: VMDesired, seen: VMObserved | None) -> Case | None
             HoldReason.MIGRATION_UNDER_WAY,
             phase=migration.phase.value if migration is not None else "Queued",
             source=seen.owner or "",
-            target=(migration.target if migration is not None else None) or "not told",
+            target=migration.target if migration is not None else None,
         )
     return _case(want, seen, verdict=Verdict.MOVING, hold=hold)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from controller.model.desired import VMDesired
 from controller.model.observed import VMObserved
-from controller.model.plan import Action, Hold, HoldReason
+from controller.model.plan import Action, ActionKind, Hold, HoldReason
 from controller.planning.guards import (
     capacity,
     change,
@@ -73,6 +73,7 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
     vm_state.pinned,
     vm_state.locked,
     vm_state.busy,
+    vm_state.failback_under_way,
     pace.foreign_move,
     pace.contested,
     pace.keeps_failing,
@@ -81,14 +82,17 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
 )
 REGISTER_GUARDS: tuple[VMGuard, ...] = (
     permission.paused,
+    vm_state.half_created,
     vm_state.high_availability_blocked,
     vm_state.host_unfit,
     vm_state.not_at_rest,
     vm_state.busy,
+    pace.register_refused_lately,
     pace.keeps_failing,
 )
 START_GUARDS: tuple[VMGuard, ...] = (
     permission.paused,
+    vm_state.half_created,
     vm_state.host_unfit,
     vm_state.not_off,
     vm_state.locked,
@@ -135,6 +139,7 @@ def create_hold(view: View, want: VMDesired) -> Hold | None:
         permission.paused(view, want, None)
         or pace.keeps_failing(view, want, None)
         or evidence.absence_unconfirmed(view, want)
+        or pace.refused_lately(view, want, ActionKind.CREATE)
     )
 
 

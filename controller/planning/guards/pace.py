@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from controller.model.desired import VMDesired
-from controller.model.history import OwnMove, Result
+from controller.model.history import IntentState, OwnMove, Result
 from controller.model.names import fold, same_name
 from controller.model.observed import VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
@@ -19,6 +19,17 @@ from controller.planning.view import View
 _DAY: Final = timedelta(hours=24)
 _ONE_VM_FAILS: Final = 2
 _PLACES: Final = (ActionKind.MOVE, ActionKind.CREATE)
+NOT_SHOWN_BY_A_LOOK: Final = frozenset(
+    {
+        "roleNameFree",
+        "folderFree",
+        "disksFree",
+        "disksExist",
+        "mediaExists",
+        "volumeHasRoom",
+    }
+)
+"""Conditions of docs/protocol.md: refused by one of the others, the next look tells why."""
 
 
 def foreign_move(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
@@ -111,6 +122,26 @@ def keeps_failing(view: View, want: VMDesired, seen: VMObserved | None) -> Hold 
         return None
     evidence = _failures(own, failed, "then it is tried again")
     return replace(hold_on(want, HoldReason.FAILURES, until=until), evidence=evidence)
+
+
+def register_refused_lately(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """See `refused_lately`."""
+    return refused_lately(view, want, ActionKind.REGISTER)
+
+
+def refused_lately(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:
+    """What a node found that no look shows is asked again after a rest, not at every look."""
+    last = next(
+        (i for i in reversed(view.history.intents) if i.key == want.key and i.kind == kind), None
+    )
+    if last is None or last.state is not IntentState.NOT_DONE or last.closed_at is None:
+        return None
+    if last.detail.split(":")[0] not in NOT_SHOWN_BY_A_LOOK:
+        return None
+    until = last.closed_at + timedelta(seconds=view.desired.policy.cooldown_seconds)
+    if view.now >= until:
+        return None
+    return hold_on(want, HoldReason.COOLDOWN, until=until, action=kind, refused=last.detail)
 
 
 def failures(view: View, cases: Sequence[Case]) -> Hold | None:

@@ -2,8 +2,9 @@
 
 from controller.model.desired import MigrationKind, VMDesired
 from controller.model.names import same_name
-from controller.model.observed import NodeState, RoleState, VMObserved, VMState
-from controller.model.plan import Hold, HoldReason
+from controller.model.observed import RoleState, VMObserved, VMState
+from controller.model.plan import ActionKind, Hold, HoldReason
+from controller.planning.disks import lacking_disks
 from controller.planning.high_availability import blocking_check
 from controller.planning.holds import hold_on
 from controller.planning.view import View
@@ -86,6 +87,25 @@ def high_availability_blocked(view: View, want: VMDesired, seen: VMObserved) -> 
 def host_unfit(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """The node that would do it is going away, or does not answer."""
     node = next((n for n in view.nodes.values() if same_name(n.name, seen.host)), None)
-    if node is not None and node.answered and node.state is NodeState.UP and not node.draining:
+    if node is not None and node.is_target:
         return None
     return hold_on(want, HoldReason.TARGET_UNFIT, host=seen.host or "")
+
+
+def failback_under_way(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """The cluster itself brings roles back to that node."""
+    node = view.observed.node(seen.owner)
+    if node is None or not node.failback_in_progress:
+        return None
+    return hold_on(want, HoldReason.FAILBACK_UNDER_WAY, node=node.name)
+
+
+def half_created(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """A VM of our making that lacks a disk of its template is not finished, whatever its mark."""
+    ours = seen.creation_mark is not None or any(
+        i.key == want.key and i.kind == ActionKind.CREATE for i in view.history.intents
+    )
+    lacking = lacking_disks(want, seen) if ours else ()
+    if not lacking:
+        return None
+    return hold_on(want, HoldReason.HALF_CREATED, host=seen.host or "", lacking=", ".join(lacking))

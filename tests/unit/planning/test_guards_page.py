@@ -31,7 +31,8 @@ def test_every_guard_has_its_row() -> None:
         *guards.DRAFT_GUARDS,
     )
     there = {f"{guard.__module__.rsplit('.', 1)[-1]}.{guard.__name__}" for guard in tables}
-    assert told == there | {"change.canary_width", "evidence.absence_unconfirmed"}
+    beside = {"change.canary_width", "evidence.absence_unconfirmed", "pace.refused_lately"}
+    assert told == there | beside
 
 
 def test_every_figure_is_the_default() -> None:
