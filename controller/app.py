@@ -6,10 +6,13 @@ is let, and `serve_world` puts a simulated cluster on the network.
 
 import asyncio
 import gc
+import logging
 import secrets
+import signal
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -23,15 +26,19 @@ from controller import __version__
 from controller.adapters.http.application import Sources, make_application
 from controller.adapters.http.board import Board
 from controller.adapters.http.explanation import explain
+from controller.adapters.http.past import history_of
 from controller.adapters.http.server import serve
-from controller.adapters.local.files import StateLock
+from controller.adapters.local.clock import SystemClock
+from controller.adapters.local.files import StateLock, StopFile, read_token
 from controller.adapters.local.journal import SqliteJournal
+from controller.adapters.local.service import notify, watchdog_seconds
 from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics, Traffic
 from controller.adapters.prometheus.table import CyclePhase
 from controller.adapters.specs.directory import DirectorySource
 from controller.adapters.specs.documents import OPERATOR_KINDS, read_documents
 from controller.adapters.specs.once import bytes_of
 from controller.adapters.winrm.actuator import ClusterActuator
+from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
 from controller.adapters.winrm.observer import ClusterObserver, inline
@@ -41,9 +48,12 @@ from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
 from controller.engine.manager import Manager
 from controller.engine.memory import Memory
+from controller.engine.orders import EVERYTHING
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
-from controller.errors import SpecError
+from controller.engine.verbs import Verbs
+from controller.errors import JournalBroken, SpecError
+from controller.model.control import Stop
 from controller.model.desired import Connection, DesiredState
 from controller.model.document import Document
 from controller.model.history import History
@@ -62,22 +72,13 @@ from controller.simulator.serve import SimulatedSite
 P = ParamSpec("P")
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+STOP_FILE_EVERY_SECONDS = 0.5
 LAG_EVERY_SECONDS = 0.25
 SIMULATOR_USER = "demo"
 SEEDS = 2
 """Nodes that a simulated cluster's configuration names; the others are to be discovered."""
-
-
-class SystemClock:
-    """The machine's time."""
-
-    def now(self) -> datetime:
-        """Aware UTC."""
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
 
 
 # One look at one cluster
@@ -174,7 +175,12 @@ class Controller:
             stack.callback(self._aside.close)
             journal = SqliteJournal(settings.state / "journal.sqlite")
             stack.callback(journal.close)
-            self._memory = Memory(journal, self._aside)
+            self._journal = journal
+            self._token = read_token(
+                settings.token or settings.state / "token", make=settings.token is None
+            )
+            self._stop_file = StopFile(settings.state / "STOP")
+            self._memory = Memory(journal, self._aside, self._stop_file.look)
             self._desired = Declarations(
                 clusters=clusters,
                 sources=[DirectorySource(settings.specs, settings.state / "specs")],
@@ -187,6 +193,13 @@ class Controller:
                 reconcilers=[self._reconciler(name, reporter) for name in self._reaches],
                 clock=self._clock,
             )
+            self._verbs = Verbs(
+                memory=self._memory,
+                reporter=reporter,
+                clusters=tuple(self._reaches),
+                clock=self._clock,
+                wake=self._manager.wake,
+            )
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -197,7 +210,41 @@ class Controller:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
-        await self._manager.run()
+        async with asyncio.TaskGroup() as group:
+            self._begin(group)
+
+    def _begin(self, group: asyncio.TaskGroup) -> None:
+        group.create_task(self._manager.run(), name="manager")
+        group.create_task(self._watch_stop_file(), name="stop file")
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1,
+            lambda: group.create_task(self._stop_by_signal(), name="stop by signal"),
+        )
+
+    async def _stop_by_signal(self) -> None:
+        try:
+            await self._verbs.stop_by_signal()
+        except JournalBroken as error:
+            log.critical(
+                "The stop holds until the process ends, and is then forgotten",
+                extra={"reason": str(error)},
+            )
+
+    async def _watch_stop_file(self) -> None:
+        """Let a cycle begin when the file comes or goes, so that it shows and acts at once.
+
+        Before each command it is looked at anyway.
+        """
+        was: Stop | None = None
+        while True:
+            stop = self._stop_file.look()
+            if stop != was:
+                text = stop.reason if stop is not None else "it is gone"
+                log.warning("The stop file changed", extra={"reason": text})
+                for cluster in self._reaches:
+                    self._manager.wake(cluster)
+            was = stop
+            await self._clock.sleep(STOP_FILE_EVERY_SECONDS)
 
     async def serve(self, listening: socket) -> None:
         """Reconcile and serve HTTP until cancelled."""
@@ -210,12 +257,20 @@ class Controller:
                 metrics=self.metrics.render,
                 metrics_type=CONTENT_TYPE,
                 explain=self.explain,
+                history=self.history,
+                stops=self._stops,
+                give=self._verbs.give,
+                token=self._token,
             )
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._manager.run(), name="manager")
-            group.create_task(serve(application, listening), name="http")
-            group.create_task(self._measure_lag(), name="loop lag")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._begin(group)
+                group.create_task(serve(application, listening), name="http")
+                group.create_task(self._measure_lag(), name="loop lag")
+                group.create_task(self._tell_supervisor(), name="supervisor")
+        finally:
+            notify("STOPPING=1")
 
     async def explain(self, vm: str) -> list[dict[str, Any]]:
         """Explanations of every VM of that name, spec name or id, in all clusters."""
@@ -228,6 +283,27 @@ class Controller:
             found += await self._aside(explain, desired, observed, history, report, vm)
         return found
 
+    async def history(self, name: str) -> list[dict[str, Any]]:
+        """What was done to the VM or node of that name in the last 90 days, in all clusters."""
+        of_all = await self._aside(self._journal.past, EVERYTHING)
+        found = []
+        for cluster, reach in self._reaches.items():
+            past = await self._aside(self._journal.past, cluster)
+            past = replace(past, orders=(*of_all.orders, *past.orders))
+            names = {vm.id: vm.name for vm in reach.watched.last.vms} if reach.watched.last else {}
+            found += history_of(past, cluster, name, names)
+        return sorted(found, key=lambda entry: entry["at"])
+
+    def _stops(self) -> list[tuple[str, Stop]]:
+        """Those in force, each once: of everything first, then by cluster."""
+        self._memory.orders.expire(self._clock.now())
+        of_all = [("", stop) for stop in self._memory.orders.stops(EVERYTHING)]
+        return of_all + [
+            (cluster, stop)
+            for cluster in sorted(self._reaches)
+            for stop in self._memory.orders.kept(cluster)
+        ]
+
     def _reach_all(self, clusters: Sequence[Document]) -> dict[str, "_Reach"]:
         gates = LogonGates()
         return {
@@ -238,9 +314,13 @@ class Controller:
                 clock=self._clock,
                 aside=self._aside,
                 took=partial(self.metrics.time_phase, cluster.name, CyclePhase.OBSERVE),
+                barred=partial(self._barred, cluster.name),
             )
             for cluster in clusters
         }
+
+    def _barred(self, cluster: str, intent: str) -> str | None:
+        return self._memory.barred(cluster, intent, self._clock.now())
 
     def _reconciler(self, cluster: str, reporter: Reporter) -> Reconciler:
         reach = self._reaches[cluster]
@@ -253,7 +333,16 @@ class Controller:
             reporter=reporter,
             clock=self._clock,
             aside=self._aside,
+            holder=str(uuid.uuid4()),
         )
+
+    async def _tell_supervisor(self) -> None:
+        """Say that we are there, and then, as long as the loop turns, that we live."""
+        notify("READY=1")
+        every_seconds = watchdog_seconds()
+        while every_seconds is not None:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(every_seconds)
 
     async def _measure_lag(self) -> None:
         """See how late the loop wakes us: whatever holds it up delays every cluster."""
@@ -293,8 +382,9 @@ class _Reach:
         clock: Clock,
         aside: Aside | None = None,
         took: Callable[[float], None] = lambda seconds: None,
+        barred: Barred = lambda intent: None,
     ) -> None:
-        self._nodes = WinRMNodes(connection, gates=gates, program=load_program())
+        self._nodes = WinRMNodes(connection, gates=gates, program=load_program(), barred=barred)
         observer = ClusterObserver(
             cluster=cluster,
             seeds=connection.seeds,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from controller.model.control import Fence, Order
 from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.history import History, Intent
@@ -48,11 +49,20 @@ class Observer(Protocol):
 class Actuator(Protocol):
     """The hands on one cluster."""
 
-    async def submit(self, action: Action, intent_id: str) -> Outcome:
+    async def claim(self, fence: Fence, node: str) -> str | None:
+        """Ask the node to write this claim into the cluster database; return what went wrong.
+
+        None: it was written, as far as that node can tell. Only an observation says who holds the
+        cluster. Never raises for what the cluster or the wire does.
+        """
+        ...
+
+    async def submit(self, action: Action, intent_id: str, fence: Fence) -> Outcome:
         """Give one conditional command to the node concerned and return; never await its effect.
 
         Never raises for what the cluster or the wire does: that is an outcome.
-        The conditions are the action's own: VM id, source as owner, target fit, nothing in flight.
+        The conditions are the fence, which must be the cluster's, and the action's own: VM id,
+        source as owner, target fit, nothing in flight.
         """
         ...
 
@@ -70,6 +80,10 @@ class Journal(Protocol):
 
     def keep(self, cluster: str, history: History, outcomes: Sequence[Outcome]) -> None:
         """Make durable whatever of history changed: bindings, closed intents, moves, sightings."""
+        ...
+
+    def note(self, order: Order) -> None:
+        """Make durable that somebody gave this order, before it takes effect."""
         ...
 
     def close(self) -> None:

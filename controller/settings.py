@@ -51,6 +51,8 @@ class Settings:
     """Folder of placements."""
     state: Path
     """Folder for the journal and the last good specs; only this process may write there."""
+    token: Path | None = None
+    """File with the token that orders need; None: `token` in the state folder, made when absent."""
 
 
 def parse_listen(text: str) -> Listen:

@@ -205,6 +205,7 @@ def policy(**changes: Any) -> Policy:
         "memory_reserve_bytes": 4 * GIB,
         "moves_per_node_max": 100,
         "moves_per_cluster_max": 1000,
+        "canary_free_moves": 1000,
     }
     return Policy(**(fields | changes))
 

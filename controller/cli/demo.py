@@ -73,6 +73,7 @@ async def _demo(examples: Path, place: Path, *, once: bool) -> int:
         watch = Watch(
             f"page {url}/   metrics {url}/metrics",
             f"specs {specs} (edit one and watch)",
+            f"orders: export OWNERNODE_URL={url} OWNERNODE_TOKEN_FILE={place}/state/token",
             f"WinRM at {', '.join(sorted(site.addresses.values()))}; Ctrl-C ends",
         )
         settings = Settings(config=place / "config.yaml", specs=specs, state=place / "state")

@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from controller.cli import apply, demo, explain, plan, run, schema, simulate, snapshot, status
+from controller.cli import (
+    apply,
+    demo,
+    explain,
+    history,
+    orders,
+    plan,
+    run,
+    schema,
+    simulate,
+    snapshot,
+    status,
+)
 from controller.cli import validate as validation
 from controller.cli.tables import clean
 from controller.errors import OwnernodeError
@@ -26,6 +38,11 @@ commands.command()(apply.apply)
 commands.command()(snapshot.snapshot)
 commands.command()(status.status)
 commands.command()(explain.explain)
+commands.command()(history.history)
+commands.command()(orders.pause)
+commands.command()(orders.resume)
+commands.command()(orders.stop)
+commands.command()(orders.approve)
 commands.command()(schema.crd)
 commands.command(name="schema")(schema.schema)
 commands.command()(simulate.simulate)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,9 @@ from controller.model.report import ClusterReport
 
 INSISTED = 130
 """Exit status after a second signal, as of a shell after Ctrl-C."""
+END_SECONDS_MAX = 9.5
+"""After a first signal. A thread that hangs in a node's answer may not hold up the end: what it
+waits for is in the journal as not known, and the next process finds out by looking."""
 
 
 def run_until_stopped(work: Coroutine[Any, Any, int | None], *, when_stopped: int = 0) -> int:
@@ -28,6 +32,9 @@ async def _guarded(work: Coroutine[Any, Any, int | None], when_stopped: int) -> 
         if asked:
             os._exit(INSISTED)
         asked = True
+        last = threading.Timer(END_SECONDS_MAX, os._exit, [when_stopped])
+        last.daemon = True
+        last.start()
         task.cancel()
 
     loop = asyncio.get_running_loop()
@@ -65,6 +72,8 @@ HOPELESS = frozenset(
         HoldReason.NOT_A_SIMULATOR,
         HoldReason.BALANCER_ON,
         HoldReason.JOURNAL_BROKEN,
+        HoldReason.STOPPED,
+        HoldReason.SUPERSEDED,
     }
 )
 """Holds on everything that no waiting ends."""

@@ -37,6 +37,14 @@ def run(
     listen: Annotated[
         str, typer.Option(envvar="OWNERNODE_LISTEN", help="host:port of metrics, page and API.")
     ] = "127.0.0.1:9464",
+    token: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            envvar="OWNERNODE_TOKEN_FILE",
+            help="Token that orders need (pause, stop, approve); absent: `token` in --state.",
+        ),
+    ] = None,
     log_format: Annotated[
         str, typer.Option(envvar="OWNERNODE_LOG_FORMAT", help="text or json.")
     ] = "text",
@@ -55,7 +63,7 @@ def run(
     if log_format not in tuple(LogForm):
         raise SpecError(f"--log-format is {log_format!r}, expected text or json")
     address = parse_listen(listen)
-    settings = Settings(config=config, specs=specs, state=state)
+    settings = Settings(config=config, specs=specs, state=state, token=token)
     clusters = read_clusters(config)
     configure_logging(LogForm(log_format))
     with Controller(settings, clusters) as controller:

@@ -8,7 +8,7 @@ def status(url: UrlOption = URL_DEFAULT, output: OutputOption = Output.TABLE) ->
     """Show where every declared VM of a running controller stands."""
     import json
 
-    from controller.cli.views import report_summary, report_tables
+    from controller.cli.views import order_tables, report_summary, report_tables
     from controller.errors import ProtocolBroken
     from controller.model.json_documents import read_report
 
@@ -19,6 +19,7 @@ def status(url: UrlOption = URL_DEFAULT, output: OutputOption = Output.TABLE) ->
     if not reports:
         say("the controller has not seen any cluster yet")
     tables = [table for report in reports for table in report_tables(report)]
+    tables += order_tables(data)
     if reports or output in (Output.JSON, Output.YAML):
         show(tables, data, output)
     for report in reports:

@@ -1,6 +1,7 @@
 """Plans and reports as tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from controller.cli.tables import Table, cells, count
 from controller.model.plan import Hold, Impossible, Plan
@@ -83,6 +84,32 @@ def report_tables(report: ClusterReport) -> tuple[Table, ...]:
         _impossible(report.plan.impossible),
         _availability(report),
         Table(columns=("FAULT IN SPECS",), rows=faults),
+    )
+
+
+def order_tables(status: Mapping[str, Any]) -> tuple[Table, ...]:
+    """What people stopped, and what waits for a yes."""
+    stops = cells(
+        (
+            " ".join(filter(None, (stop["scope"], stop["name"], stop["cluster"]))),
+            stop["owner"],
+            stop["reason"],
+            stop["since"],
+            stop["until"] or "resumed",
+            stop["source"],
+        )
+        for stop in status.get("stops", ())
+    )
+    waiting = cells(
+        (wait["digest"], wait["cluster"], wait["sentence"]) for wait in status.get("waiting", ())
+    )
+    return (
+        Table(
+            title="Stopped by order",
+            columns=("WHAT", "BY", "WHY", "SINCE", "UNTIL", "WAY"),
+            rows=stops,
+        ),
+        Table(title="Waits for approval", columns=("DIGEST", "CLUSTER", "WHY"), rows=waiting),
     )
 
 

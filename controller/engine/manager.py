@@ -40,6 +40,10 @@ class Manager:
             await asyncio.gather(*(r.executor.close() for r in self._reconcilers))
             await asyncio.gather(*(r.observer.close() for r in self._reconcilers))
 
+    def wake(self, cluster: str) -> None:
+        """Let the next cycle of the cluster begin at once."""
+        self._turns[cluster].wake()
+
     async def _watch(self) -> float:
         """Look at the specs after a while; a change is taken up at once by those concerned."""
         await self._clock.sleep(SPECS_EVERY_SECONDS)

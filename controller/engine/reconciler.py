@@ -11,12 +11,14 @@ from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
 from controller.engine.memory import Memory
 from controller.engine.reporter import Reporter
+from controller.model.desired import DesiredState
 from controller.model.history import History
 from controller.model.observed import ObservedState
 from controller.model.plan import HoldReason, Plan
 from controller.model.policy import Policy
 from controller.planning.absorb import absorb
-from controller.planning.decide import decide, may_act
+from controller.planning.approvals import ended
+from controller.planning.decide import claim_due, decide, may_act
 from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
 from controller.planning.view import is_moving
@@ -35,16 +37,21 @@ class Reconciler:
     reporter: Reporter
     clock: Clock
     aside: Aside
+    holder: str
+    """GUID under which this process claims the cluster: one of its own for each start."""
 
     async def reconcile(self) -> float:
         """Bring the cluster one step closer to its declaration; return seconds to the next look."""
-        observed = await self.observer.observe()
-        # Asked last: a look can take long, and a process can be stopped while it looks.
+        observed = await self._look(self.desired.of(self.cluster))
+        # Asked again: a look can take long, and a process can be stopped while it looks.
         desired = self.desired.of(self.cluster)
         now = self.clock.now()
-        past = await self.memory.of(self.cluster)
+        self.memory.orders.expire(now)
+        past = replace(await self.memory.of(self.cluster), holder=self.holder)
         history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
         plan, findings = await self.aside(decide, desired, observed, history, now)
+        if over := ended(history, plan, now):
+            await self.memory.end(self.cluster, over)
         plan = held_if_broken(plan, self.memory.broken)
         acts = may_act(desired, history, findings, plan)
         outcomes = await self.executor.run(plan, desired, observed) if acts else ()
@@ -64,6 +71,21 @@ class Reconciler:
         )
         await self.reporter.report(report)
         return requeue_after_seconds(history, observed, desired.policy)
+
+    async def _look(self, desired: DesiredState) -> ObservedState:
+        """Observe; where acting waits for nothing but our claim, claim and observe again.
+
+        The first look is not absorbed: two looks of one moment must not pass for two.
+        """
+        observed = await self.observer.observe()
+        past = replace(await self.memory.of(self.cluster), holder=self.holder)
+        if self.memory.broken is not None:
+            return observed
+        fence = await self.aside(claim_due, past, desired, observed, self.clock.now())
+        if fence is None:
+            return observed
+        await self.executor.claim(fence, observed)
+        return await self.observer.observe()
 
 
 def held_if_broken(plan: Plan, reason: str | None) -> Plan:

@@ -20,6 +20,8 @@ class Failback(StrEnum):
     """Whether a VM returns to an earlier choice that can take it again."""
 
     WHEN_AVAILABLE = "WhenAvailable"
+    IN_WINDOW = "InWindow"
+    """Only while a window of effect Allow is open."""
     NEVER = "Never"
 
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from controller.model.control import Approval, Order, Stop
+
 
 class IntentState(StrEnum):
     """How far an intent got, by what was *seen*; a return code never ends one."""
@@ -82,6 +84,34 @@ class OwnMove:
     revision: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecMark:
+    """How the spec of one VM changed. Digests cover what decides about the VM, not where it stands
+    in which file."""
+
+    key: str
+    """The VMDesired's key."""
+    digest: str
+    """Of the spec as last seen."""
+    since: datetime
+    """When the spec was first seen so."""
+    accepted: str
+    """Of the spec that the VM last complied with, or that a person accepted; empty: of none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one of the last commands ended, for brakes to count."""
+
+    intent: str
+    key: str
+    """The VMDesired's key."""
+    vm: str
+    failed: bool
+    """It left, and had no effect. What a node refused because things had changed is no failure."""
+    at: datetime
+
+
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -107,6 +137,26 @@ class History:
     """Successive complete observations since the process began or the journal was lost."""
     quiet_cycles: int = 0
     """Those of them, at the end, that showed nothing in flight."""
+    epoch: int | None = None
+    """The fencing epoch that this process claimed; None before it did."""
+    holder: str = ""
+    """GUID under which this process claims; drawn anew at each start, so never journalled."""
+    superseded: bool = False
+    """A newer epoch than ours was seen: another controller took over, and this one only looks."""
+    stops: tuple[Stop, ...] = ()
+    """In force, by anybody's order."""
+    approvals: tuple[Approval, ...] = ()
+    specs: Mapping[str, SpecMark] = field(default_factory=lambda: MappingProxyType({}))
+    """By VMDesired key, also of VMs that vanished from the specs until that is accepted."""
+    nodes_away: frozenset[str] = frozenset()
+    """Folded names of nodes not Up, or draining, isolated or quarantined, when last seen."""
+    node_up_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Folded name -> since when a node that was away is back. A node always seen Up is not here."""
+    results: tuple[Result, ...] = ()
+    """Of the last ten commands that ended, oldest first."""
+    last_look_at: datetime | None = None
+    """None before the first look of this process."""
+    clock_jumped_at: datetime | None = None
     trusted: bool = False
     """Whether the journal was there at the start; else nothing acts before enough quiet cycles."""
 
@@ -118,3 +168,23 @@ class History:
     def open_for(self, key: str) -> Intent | None:
         """The open intent on that VM; there is at most one."""
         return next((i for i in self.open_intents if i.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCommand:
+    """One command that was given, or perhaps given."""
+
+    intent: Intent
+    why: str
+    """Why it was due; empty when its process died before it knew what came of it."""
+    result: str | None
+    """An OutcomeResult value: what was known right after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What was done to one cluster in the last 90 days, oldest first: for people, not for rules."""
+
+    commands: tuple[PastCommand, ...]
+    foreign: tuple[ForeignMove, ...]
+    orders: tuple[Order, ...]

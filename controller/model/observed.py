@@ -227,6 +227,11 @@ class ObservedState:
     """MaximumParallelMigrations, or the smallest node limit where the cluster has none."""
     balancer_mode: int | None = None
     functional_level: int | None = None
+    epoch: int | None = None
+    """The fencing epoch in the cluster database; None where no controller ever claimed one."""
+    epoch_holder: str | None = None
+    stop_flag: str | None = None
+    """Text of the stop flag in the cluster database, set by an administrator."""
 
     @property
     def is_complete(self) -> bool:

@@ -6,6 +6,8 @@ A spec may override those that have a field; nothing else in the code holds such
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.model.window import ChangeWindow
+
 GIB = 1024**3
 
 
@@ -13,6 +15,8 @@ class Mode(StrEnum):
     """How much the controller may do on a cluster."""
 
     OBSERVE = "Observe"
+    SUGGEST = "Suggest"
+    """Each plan waits for somebody's approval."""
     ENFORCE = "Enforce"
 
 
@@ -50,6 +54,31 @@ class Policy:
     """A move by others is undone no sooner; an administrator mid-work is not to be fought."""
     cooldown_seconds: float = 600.0
     """Between two moves of the same VM by us; a planned hop and its return count once."""
+    moves_per_vm_per_day_max: int = 3
+    """By us, at an unchanged spec; a hop and its return count once. More is a fight, not a move."""
+    node_stable_seconds: float = 600.0
+    """A node that was away takes VMs again after so long: what flaps would be left at once."""
+    changes_per_commit_share: float = 0.10
+    changes_per_commit_min: int = 5
+    """A change of specs that makes more VMs due than both waits for approval: a bad merge."""
+    shrink_share: float = 0.05
+    shrink_vms_min: int = 2
+    """More VMs than both vanishing from the specs at once: the wrong path or branch, not a wish."""
+    canary_free_moves: int = 3
+    """More moves due at once, and none of this revision proved: first one, then two, then all."""
+    failures_max: int = 3
+    """Of the last ten commands. Something is wrong that more commands will not mend."""
+    failure_pause_seconds: float = 1800.0
+    """After that; then one command as a probe, and the rest when it is seen done."""
+    unknown_outcomes_max: int = 3
+    """Open commands without an answer: the way to the nodes is not to be trusted."""
+    look_gap_seconds_min: float = 120.0
+    look_gap_intervals: int = 10
+    """Longer than both without a look: the clock jumped, or the machine stood still."""
+    node_failures_tolerated: int = 0
+    """Nodes that may fail with room left for all their VMs."""
+    windows: tuple[ChangeWindow, ...] = ()
+    """When changes may start; none: always."""
     settle_seconds: float = 60.0
     """Two complete looks this far apart, both without effect, settle an open intent as not done."""
     complete_cycles_before_acting: int = 2

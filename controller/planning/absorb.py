@@ -6,10 +6,10 @@ An open intent ends by what is seen: its effect, or two complete observations at
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import ForeignMove, History, Intent, IntentState, OwnMove, Sighting
@@ -23,11 +23,18 @@ from controller.model.observed import (
     VMState,
 )
 from controller.model.plan import ActionKind
+from controller.planning.approvals import note_given
+from controller.planning.cost import standing_cost
+from controller.planning.fencing import is_superseded
 from controller.planning.identity import Match, Roster, identify, roster
+from controller.planning.tally import (
+    KEPT,
+    after_clock,
+    last_results,
+    nodes_that_came_back,
+    spec_marks,
+)
 from controller.planning.view import is_moving
-
-KEPT: Final = timedelta(hours=24)
-"""How long moves, moves by others and settled intents stay: no rule looks back further."""
 
 
 def absorb(
@@ -39,7 +46,7 @@ def absorb(
     """
     if history.cluster_id is not None and observed.cluster_id != history.cluster_id:
         return _nothing_seen(history)
-    history = _not_of_the_future(history, observed.started_at, now)
+    history = after_clock(history, desired.policy, now)
     look = _Look(
         observed=observed,
         vms=roster(observed),
@@ -56,9 +63,13 @@ def absorb(
     complete = observed.is_complete
     quiet = complete and not _busy(intents, look)
     quiet_cycles = history.quiet_cycles + 1 if quiet else 0
-    return History(
-        cluster=history.cluster,
+    nodes_away, node_up_since = nodes_that_came_back(history, observed, now)
+    complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
+    return replace(
+        history,
         cluster_id=history.cluster_id or (observed.cluster_id if complete else None) or None,
+        superseded=history.superseded or is_superseded(history, observed),
+        approvals=note_given(history.approvals, history.intents),
         bound=bound,
         intents=_still_needed(intents, matches, now),
         sightings=sightings,
@@ -66,6 +77,11 @@ def absorb(
         moves=_own_moves(history, intents, now),
         absent_since=absent_since,
         absent_cycles=absent_cycles,
+        specs=spec_marks(history, desired, complying, now),
+        nodes_away=nodes_away,
+        node_up_since=node_up_since,
+        results=last_results(history, intents, now),
+        last_look_at=now,
         complete_cycles=history.complete_cycles + 1 if complete else 0,
         quiet_cycles=quiet_cycles,
         # Once enough quiet looks were had there is nothing left that the lost journal could know.
@@ -102,36 +118,6 @@ class _Look:
     @property
     def sees_all(self) -> bool:
         return self.observed.is_complete and all(n.answered for n in self.observed.nodes)
-
-
-def _not_of_the_future(history: History, at: datetime, now: datetime) -> History:
-    """Let everything count from now that is dated later: the clock was set back meanwhile.
-
-    Else an intent would stay open, and a wait go on, for as long as the clock was set back.
-    """
-    dates = (
-        *(i.opened_at for i in history.intents),
-        *(i.first_quiet_at for i in history.intents if i.first_quiet_at is not None),
-        *(s.at for s in history.sightings.values()),
-        *(f.seen_at for f in history.foreign),
-        *(m.seen_at for m in history.moves),
-    )
-    if all(date <= now for date in dates):
-        return history
-    return replace(
-        history,
-        intents=tuple(
-            replace(i, opened_at=at, first_quiet_at=None)
-            if max(i.opened_at, i.first_quiet_at or i.opened_at) > now
-            else i
-            for i in history.intents
-        ),
-        sightings=MappingProxyType(
-            {k: replace(s, at=min(s.at, at)) for k, s in history.sightings.items()}
-        ),
-        foreign=tuple(replace(f, seen_at=min(f.seen_at, now)) for f in history.foreign),
-        moves=tuple(replace(m, seen_at=min(m.seen_at, now)) for m in history.moves),
-    )
 
 
 class _Progress(Enum):
@@ -306,6 +292,15 @@ def _own_moves(history: History, intents: Iterable[Intent], now: datetime) -> tu
         if i.vm_id is not None
     )
     return tuple(m for m in (*history.moves, *done) if now - m.seen_at < KEPT)
+
+
+def _complies(want: VMDesired, match: Match, desired: DesiredState) -> bool:
+    """Whether nothing that the spec asks for is due."""
+    vm = match.vm
+    if vm is None or not _rests(vm) or (want.register and vm.role is None):
+        return False
+    home = vm.owner or ""
+    return standing_cost(want, desired.policy, home=home, node=home) == 0
 
 
 def _still_needed(

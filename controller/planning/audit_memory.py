@@ -165,12 +165,14 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     """Cost of where every VM at rest ends, and a sum that no plan can be below.
 
     The bound gives each VM that may move its best node, where it would fit if all others with
-    something to gain left; who is held stays. Where innocent VMs make room, no node is called full.
+    something to gain left; who is held, or only registered for now, stays. Where innocent VMs make
+    room, no node is called full.
     """
     policy = w.desired.policy
     cost = bound = 0
     ends = {a.key: fold(a.target) for a in w.plan.moves}
-    held = {h.key for h in w.plan.holds} - ends.keys()
+    held = {h.key for h in w.plan.holds} | {a.key for a in w.plan.actions}
+    held -= ends.keys()
     makes_room = any(a.reason is ActionReason.MAKES_ROOM for a in w.plan.moves)
     gaining: list[tuple[VMDesired, VMObserved, str, int]] = []
     for standing in w.plan.standings:

@@ -134,6 +134,9 @@ def _later(decided: Decided, case: Case, action: Action) -> Hold | None:
                 "moves_under_way": str(len(view.flights)),
                 "moves_per_cluster_max": str(view.cluster_limit),
             }
+        case HoldReason.CANARY:
+            due = len({a.key for a in decided.actions if a.kind is ActionKind.MOVE})
+            evidence |= {"moves_due": str(due)}
         case _:
             evidence |= {"room_bytes": str(max(view.room_now.get(node, 0), 0))}
     hold = hold_on(case.want, blocked.reason, action=ActionKind.MOVE, target=action.target)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.model.desired import VMDesired
-from controller.model.plan import ActionKind, Hold, HoldReason
+from controller.model.plan import Action, ActionKind, Hold, HoldReason
 
 WAITS_FOR_OTHERS: Final = frozenset(
     {
@@ -26,6 +26,8 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NO_HOP,
         HoldReason.NODE_UNKNOWN,
         HoldReason.RULES_CONFLICT,
+        HoldReason.PAUSED,
+        HoldReason.NODE_FAILURES,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""
@@ -36,6 +38,14 @@ STOPS_ACTING: Final = frozenset(
         HoldReason.JOURNAL_BROKEN,
         HoldReason.BALANCER_ON,
         HoldReason.NOT_A_SIMULATOR,
+        HoldReason.EPOCH_NOT_CLAIMED,
+        HoldReason.SUPERSEDED,
+        HoldReason.STOPPED,
+        HoldReason.SUGGESTED,
+        HoldReason.FAILURES,
+        HoldReason.SPECS_SHRANK,
+        HoldReason.OUTSIDE_WINDOW,
+        HoldReason.QUORUM_AT_RISK,
     }
 )
 """Holds on the cluster that cast no doubt on what is seen: where nothing is due, they hold nothing.
@@ -63,6 +73,26 @@ def hold_on(
     )
 
 
-def hold_on_cluster(reason: HoldReason, evidence: Mapping[str, str]) -> Hold:
+def hold_on_action(
+    action: Action,
+    reason: HoldReason,
+    evidence: Mapping[str, str],
+    until: datetime | None = None,
+) -> Hold:
+    """A hold on one action of a draft. On a move it leaves the VM's other actions alone."""
+    return Hold(
+        key=action.key,
+        vm=action.vm,
+        reason=reason,
+        evidence=dict(evidence),
+        until=until,
+        action=action.kind,
+        target=action.target,
+    )
+
+
+def hold_on_cluster(
+    reason: HoldReason, evidence: Mapping[str, str], until: datetime | None = None
+) -> Hold:
     """A hold on everything new in the cluster."""
-    return Hold(key="", vm="", reason=reason, evidence=dict(evidence))
+    return Hold(key="", vm="", reason=reason, evidence=dict(evidence), until=until)

@@ -5,6 +5,7 @@ Pure and deterministic: equal facts give equal bytes, whatever the order in whic
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +26,7 @@ from controller.planning.choices import Chosen, choose
 from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
 from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
 from controller.planning.fitness import is_fit
-from controller.planning.guards import cluster_holds
+from controller.planning.guards import cluster_holds, draft_holds
 from controller.planning.holds import hold_on
 from controller.planning.lifecycle import Lifecycle, create, register_and_start
 from controller.planning.schedule import Schedule, Step, Timed, move_seconds, schedule
@@ -42,12 +43,41 @@ def make_plan(
     """Plan the whole way to the declaration; what may start now is wave 0."""
     view = look(desired, observed, history, now)
     cases = tuple(classify(view, want) for want in sorted(desired.vms, key=lambda w: w.key))
+    guarded: dict[str, Hold] = {}
+    decided, timetable = _draft(view, cases, guarded)
+    # Each round takes the moves or all actions of at least one VM out of the draft.
+    for _ in range(2 * len(cases)):
+        held = draft_holds(view, decided.actions)
+        if not held:
+            break
+        guarded |= held
+        decided, timetable = _draft(view, cases, guarded)
+    cases, actions, chosen = decided.cases, decided.actions, decided.chosen
+    conclusion = conclude(decided)
+    holds = by_place((*cluster_holds(view, cases), *conclusion.holds))
+    return Plan(
+        cluster=desired.cluster,
+        revision=desired.revision,
+        digest=_digest(decided.view, actions, holds, conclusion),
+        observed_at=observed.started_at,
+        actions=actions,
+        holds=holds,
+        standings=tuple(sorted(conclusion.standings, key=lambda s: (fold(s.vm), s.key))),
+        impossible=tuple(conclusion.impossible),
+        certificate=_certificate(decided.view, cases, chosen, timetable),
+    )
+
+
+def _draft(
+    view: View, cases: Sequence[Case], guarded: Mapping[str, Hold]
+) -> tuple[Decided, Schedule]:
+    """Everything that would be done, but for what is held by guards of the draft."""
+    cases = tuple(_unless_held(case, guarded.get(case.want.key)) for case in cases)
     life, view = register_and_start(view, cases)
-    chosen, timetable = _placed_and_scheduled(view, cases, life)
+    chosen, timetable = _placed_and_scheduled(view, cases, life, guarded)
     spare = dict(timetable.spare)
     created_on = create(view, cases, spare, life)
     moves = _moves(view, chosen, timetable, life)
-    actions = tuple(sorted((*life.actions, *moves), key=_in_order))
     decided = Decided(
         view=view,
         cases=cases,
@@ -56,25 +86,20 @@ def make_plan(
         created_on=created_on,
         blocked=timetable.blocked,
         spare=spare,
-        actions=actions,
+        actions=tuple(sorted((*life.actions, *moves), key=_in_order)),
     )
-    conclusion = conclude(decided)
-    holds = by_place((*cluster_holds(view, cases), *conclusion.holds))
-    return Plan(
-        cluster=desired.cluster,
-        revision=desired.revision,
-        digest=_digest(view, actions, holds, conclusion),
-        observed_at=observed.started_at,
-        actions=actions,
-        holds=holds,
-        standings=tuple(sorted(conclusion.standings, key=lambda s: (fold(s.vm), s.key))),
-        impossible=tuple(conclusion.impossible),
-        certificate=_certificate(view, cases, chosen, timetable),
-    )
+    return decided, timetable
+
+
+def _unless_held(case: Case, hold: Hold | None) -> Case:
+    """The case without what it is due, where the hold is not only on a move."""
+    if hold is None or case.due is None or hold.action is ActionKind.MOVE:
+        return case
+    return replace(case, due=None, hold=hold)
 
 
 def _placed_and_scheduled(
-    view: View, cases: Sequence[Case], life: Lifecycle
+    view: View, cases: Sequence[Case], life: Lifecycle, guarded: Mapping[str, Hold]
 ) -> tuple[Chosen, Schedule]:
     """Place and schedule; where a knot can't be opened, hold its VMs and do the rest.
 
@@ -82,14 +107,14 @@ def _placed_and_scheduled(
     """
     attempt = _Attempt(view, cases, life)
     unregistered = {c.want.key for c in cases if c.due is ActionKind.REGISTER}
-    fixed: dict[str, Hold] = {k: h for k, h in life.held.items() if k in unregistered}
+    fixed = {k: h for k, h in life.held.items() if k in unregistered} | dict(guarded)
     # Each round fixes at least one VM, so there are no more rounds than VMs.
     for _ in range(len(cases) + 1):
         chosen, timetable = attempt.made(fixed)
         if not timetable.locked:
             break
         fixed |= attempt.holds_on_knot(chosen, timetable)
-    for key in sorted(fixed.keys() - unregistered)[:SECOND_CHOICES_MAX]:
+    for key in sorted(fixed.keys() - unregistered - guarded.keys())[:SECOND_CHOICES_MAX]:
         without = {k: h for k, h in fixed.items() if k != key}
         other, others_timetable = attempt.made(without)
         if not others_timetable.locked and attempt.cost(other) < attempt.cost(chosen):
@@ -248,6 +273,7 @@ def _digest(
     parts += [f"{name} {node.state} {node.is_target}" for name, node in view.nodes.items()]
     parts += sorted(f"{vm.id} {fold(vm.owner or '')} {vm.state}" for vm in view.observed.vms)
     parts += [f"{a.id} {a.wave} {' '.join(a.after)}" for a in actions]
-    parts += [f"{h.key} {h.reason}" for h in holds]
+    # What holds everything leaves the plan as it is: a yes to it outlasts a stop or a claim.
+    parts += [f"{h.key} {h.reason}" for h in holds if h.key]
     parts += [f"{s.key} {s.verdict} {s.declared}" for s in conclusion.standings]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ Two specs for one VM freeze both and nothing else. A document that is absent ask
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from controller.model.desired import (
     Conflict,
@@ -24,8 +25,9 @@ from controller.model.findings import Finding
 from controller.model.names import fold
 from controller.model.policy import Balancer, Mode, Policy
 from controller.model.spec import FailoverCluster, VirtualMachinePlacement
-from controller.model.spec.cluster import FailoverClusterSpec
+from controller.model.spec.cluster import FailoverClusterSpec, Window
 from controller.model.spec.placement import Template
+from controller.model.window import ChangeWindow, WindowEffect, parse_cron
 
 
 def resolve(
@@ -170,6 +172,12 @@ def _policy(spec: FailoverClusterSpec) -> Policy:
         foreign_respect_seconds=spec.foreign_moves.respect_seconds,
         cooldown_seconds=spec.brakes.cooldown_seconds,
         settle_seconds=spec.timing.settle_seconds,
+        node_stable_seconds=spec.timing.node_stable_seconds,
+        failure_pause_seconds=spec.timing.failure_pause_seconds,
+        changes_per_commit_share=spec.brakes.changes_per_commit / 100,
+        moves_per_vm_per_day_max=spec.brakes.moves_per_vm_per_day,
+        node_failures_tolerated=spec.capacity.tolerate_node_failures,
+        windows=tuple(_window(window) for window in spec.windows),
     )
     reserve = spec.capacity.memory_reserve
     if reserve is None:
@@ -177,6 +185,15 @@ def _policy(spec: FailoverClusterSpec) -> Policy:
     if reserve.percent is None:
         return replace(policy, memory_reserve_bytes=reserve.size_bytes)
     return replace(policy, memory_reserve_share=reserve.percent / 100, memory_reserve_bytes_min=0)
+
+
+def _window(window: Window) -> ChangeWindow:
+    return ChangeWindow(
+        effect=WindowEffect(window.effect),
+        cron=parse_cron(window.schedule),
+        duration_seconds=window.duration,
+        zone=ZoneInfo(window.time_zone),
+    )
 
 
 def _read_only(mapping: Mapping[str, str]) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from typing import Final
 from controller.model.names import fold
 from controller.model.plan import HoldReason
 from controller.model.policy import Policy
+from controller.planning.guards import canary_width
 from controller.planning.view import View
 
 WAVE_SECONDS: Final = 1.0
@@ -84,7 +85,8 @@ def schedule(
     ordered, locked = _opened(view, ranked, hop_nodes)
     if locked:
         return Schedule(locked=locked, blocked={}, spare={})
-    waves = _Replay(view, ordered, lambda memory_bytes: WAVE_SECONDS).run()
+    width = canary_width(view, len({step.key for step in ordered}))
+    waves = _Replay(view, ordered, lambda memory_bytes: WAVE_SECONDS, width).run()
     times = _Replay(view, ordered, lambda memory_bytes: move_seconds(policy, memory_bytes)).run()
     numbered = [(round(start / WAVE_SECONDS), i) for i, start in enumerate(waves.starts)]
     timed, spare = _with_dependencies(view, [(wave, ordered[i]) for wave, i in sorted(numbered)])
@@ -235,7 +237,11 @@ class _Replay:
     """Start whatever may start, in order, at each completion; note when each step starts."""
 
     def __init__(
-        self, view: View, ordered: Sequence[Step], seconds: Callable[[int], float]
+        self,
+        view: View,
+        ordered: Sequence[Step],
+        seconds: Callable[[int], float],
+        starts_now_max: int | None = None,
     ) -> None:
         self.starts = [-1.0] * len(ordered)
         self.blocked: dict[str, Blocked] = {}
@@ -247,6 +253,8 @@ class _Replay:
         self._room = dict(view.room_now)
         self._slots = dict(view.slots_used)
         self._under_way = len(view.flights)
+        self._starts_now_max = starts_now_max
+        self._started = 0
         self._on_hop = {s.key for s in ordered if s.hop_for is not None}
         self._tight = _tight(view, ordered)
         # (end, number): a step of the plan, or below zero a move that is under way already.
@@ -297,6 +305,8 @@ class _Replay:
                 return Blocked(reason=HoldReason.NODE_LIMIT, node=node)
         if self._under_way >= max(self._view.cluster_limit, least):
             return Blocked(reason=HoldReason.CLUSTER_LIMIT)
+        if at_start and self._starts_now_max is not None and self._started >= self._starts_now_max:
+            return Blocked(reason=HoldReason.CANARY)
         if step.waits and at_start:
             return Blocked(reason=HoldReason.OUTCOME_OPEN)
         return None
@@ -307,6 +317,7 @@ class _Replay:
         for node in (step.source, step.target):
             self._slots[node] = self._slots.get(node, 0) + 1
         self._under_way += 1
+        self._started += 1
         heapq.heappush(self._running, (self._now + self._seconds(step.memory_bytes), i))
 
     def _finish_next(self) -> None:

@@ -33,6 +33,24 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
     HoldReason.NOT_A_SIMULATOR: "Enforce acts only on simulated clusters in this release"
     " ({models})",
+    HoldReason.EPOCH_NOT_CLAIMED: "this controller does not hold the cluster: its epoch is"
+    " {epoch_own}, and the cluster database shows {epoch_shown}",
+    HoldReason.SUPERSEDED: "another controller took the cluster over from epoch {epoch_own}; this"
+    " one only looks until it is restarted",
+    HoldReason.STOPPED: "{owner} ordered a stop: {reason}",
+    HoldReason.SUGGESTED: "in mode Suggest a plan waits for its approval: `ownernode approve"
+    " {digest}`",
+    HoldReason.CLOCK_JUMPED: "the clock jumped, or nothing was looked at for long; evidence counts"
+    " anew, until {until}",
+    HoldReason.OUTCOMES_UNKNOWN: "of {outcomes_unknown} commands nobody knows yet whether they left"
+    " ({vms})",
+    HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms});"
+    " {release}",
+    HoldReason.SPECS_SHRANK: "{vanished_vms} VMs vanished from the specs at once ({vanished}); give"
+    " them back, or approve {digest}",
+    HoldReason.OUTSIDE_WINDOW: "changes are not allowed before {until}",
+    HoldReason.QUORUM_AT_RISK: "{away} is away, and without one more node the cluster might lose"
+    " quorum",
     HoldReason.VIEW_INCOMPLETE: "it was not seen, and it may be where nobody answered: {not_seen}",
     HoldReason.OWNER_DISAGREES: "the cluster names {cluster} as its owner and Hyper-V runs it on"
     " {hypervisor}",
@@ -60,6 +78,17 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NOT_CLUSTERED: "it is not highly available, and its spec does not ask for that",
     HoldReason.HA_BLOCKED: "it can't be made highly available: {check} {found}{location}; {remedy}",
     HoldReason.ROLE_NOT_ONLINE: "its role is {role}",
+    HoldReason.PAUSED: "{owner} paused {what}: {reason}",
+    HoldReason.CONTESTED: "we moved it {moves} times in a day at an unchanged spec; somebody or"
+    " something wants it elsewhere",
+    HoldReason.APPROVAL_NEEDED: "one change of the specs touches {changed_vms} VMs, and {allowed}"
+    " may be changed unasked; approve {digest}",
+    HoldReason.CANARY: "{moves_due} moves are due at once; the first are to be seen done before the"
+    " rest starts",
+    HoldReason.FAILBACK_WINDOW: "it fails back only in a window that allows changes",
+    HoldReason.WINDOW_ENDS: "it would not be done before changes are disallowed again at {ends}",
+    HoldReason.NODE_NOT_STABLE: "{node} came back not long ago; it takes VMs from {until} on",
+    HoldReason.NODE_FAILURES: "after it, the VMs of {nodes} could not be restarted elsewhere",
     HoldReason.NODE_LIMIT: "{node} has as many moves as it may have at once",
     HoldReason.CLUSTER_LIMIT: "the cluster has as many moves as it may have at once",
     HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}{device}",

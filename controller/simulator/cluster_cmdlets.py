@@ -92,11 +92,35 @@ def get_cluster_parameter(call: Call) -> list[Value]:
     for item in call.objects("InputObject"):
         if item.type_name == TYPE + "ClusterResourceType":
             rows = [parameter(item, "MoveTypeThreshold", view.cluster.move_type_threshold)]
+        elif item.type_name == TYPE + "Cluster":
+            rows = view.cluster_parameters(item)
         else:
             role = _role_of(view, item)
             rows = view.parameters(item, role) if role else []
         found += [r for r in rows if not wanted or fold(text_of(r, "Name")) in wanted]
     return found
+
+
+def set_cluster_parameter(call: Call) -> list[Value]:
+    """Write, make or take away one private property of the cluster; it keeps the name's case."""
+    call.sim.require_quorum(call.node)
+    if not any(item.type_name == TYPE + "Cluster" for item in call.objects("InputObject")):
+        raise Refusal(INVALID_PARAMETER, "Only a cluster's own parameters are simulated.")
+    name = call.text("Name")
+    if name is None:
+        raise call.missing("Name")
+    parameters = call.sim.cluster.parameters
+    if fold(name) not in parameters and not call.flag("Create"):
+        raise Refusal(INVALID_PARAMETER, f"Unable to find parameter '{name}'.")
+    if call.flag("Delete"):
+        parameters.pop(fold(name), None)
+        return []
+    match call.arguments.get("Value"):
+        case int() | str() as value if not isinstance(value, bool):
+            parameters[fold(name)] = (name, value)
+        case _:
+            raise Refusal(INVALID_PARAMETER, f"Parameter '{name}' can't have this value.")
+    return []
 
 
 def get_cluster_resource_type(call: Call) -> list[Value]:
@@ -290,6 +314,10 @@ CLUSTER_CMDLETS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
     "Get-ClusterResourceType": (get_cluster_resource_type, ("Name",)),
     "Get-ClusterOwnerNode": (get_cluster_owner_node, ("Group", "Resource", "InputObject")),
     "Get-ClusterParameter": (get_cluster_parameter, ("Name", "InputObject")),
+    "Set-ClusterParameter": (
+        set_cluster_parameter,
+        ("InputObject", "Name", "Value", "Create", "Delete"),
+    ),
     "Get-ClusterSharedVolume": (get_cluster_shared_volume, ("Name",)),
     "Move-ClusterVirtualMachineRole": (
         move_cluster_virtual_machine_role,

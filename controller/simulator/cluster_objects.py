@@ -121,6 +121,11 @@ class View:
             TYPE + "ClusterOwnerNodeList", {"ClusterObject": owned, "OwnerNodes": owners}
         )
 
+    def cluster_parameters(self, cluster: PSObject) -> list[PSObject]:
+        """The cluster's private properties, by name."""
+        rows = sorted(self.cluster.parameters.items())
+        return [parameter(cluster, name, value) for _, (name, value) in rows]
+
     def parameters(self, resource: PSObject, role: Role) -> list[PSObject]:
         """The private properties of one of a role's two resources."""
         values: dict[str, Value] = {"VmId": role.vm_id}

@@ -85,6 +85,7 @@ class ClusterPart(_Part):
     witness: bool = True
     resiliency_seconds: float = 240.0
     second_hop: bool = False
+    parameters: dict[str, int | str] = {}  # private properties, as Set-ClusterParameter makes them
 
 
 class SwitchPart(_Part):
@@ -178,10 +179,11 @@ def load_world(text: str) -> World:
 def build_world(part: WorldPart) -> World:
     """The world itself; equal parts give equal worlds, ids and all."""
     own = part.cluster
-    settings = own.model_dump(exclude={"id", "migrations_parallel_max"})
+    settings = own.model_dump(exclude={"id", "migrations_parallel_max", "parameters"})
     cluster = Cluster(
         id=own.id or str(uuid.uuid5(_NAMESPACE, f"{fold(own.name)}.{fold(own.domain)}")),
         migrations_max=own.migrations_parallel_max,
+        parameters={fold(name): (name, value) for name, value in own.parameters.items()},
         **settings,
     )
     world = World(

@@ -256,6 +256,7 @@ class Cluster:
     quarantine_threshold: int = 3
     quarantine_seconds: float = 7200.0
     second_hop: bool = False
+    parameters: dict[str, tuple[str, int | str]] = field(default_factory=dict)  # by folded name
     nodes: dict[str, Node] = field(default_factory=dict)
     volumes: list[Volume] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)

@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.model.names import same_name
+from controller.model.names import fold, same_name
 from controller.simulator.cmdlet_errors import NodeUnreachable
 from controller.simulator.invoke import invoke
-from controller.simulator.responder_changes import create_vm, move_role, register_vm, start_role
+from controller.simulator.responder_changes import (
+    claim_epoch,
+    create_vm,
+    move_role,
+    register_vm,
+    start_role,
+)
 from controller.simulator.responder_conditions import BadCall
 from controller.simulator.values import CmdletError, EnumValue, PSObject, Value
 from controller.simulator.world import World
@@ -86,7 +92,7 @@ def _observe(world: World, node: str, arguments: Mapping[str, object]) -> Data:
     vms = sorted((_vm(vm) for vm in run("Get-VM")), key=lambda vm: vm["id"])
     return {
         "node": _text(local, "Name"),
-        "cluster": _cluster(run("Get-Cluster")[0]),
+        "cluster": _cluster(run),
         "nodes": _sorted((_node(n) for n in nodes), "name"),
         "self": _self(run),
         "vms": vms,
@@ -109,13 +115,21 @@ def _observe(world: World, node: str, arguments: Mapping[str, object]) -> Data:
 Run = Callable[..., list[PSObject]]
 
 
-def _cluster(item: PSObject) -> Data:
+def _cluster(run: Run) -> Data:
+    item = run("Get-Cluster")[0]
+    private = {
+        fold(_text(row, "Name")): row.properties["Value"]
+        for row in run("Get-ClusterParameter", InputObject=item)
+    }
     return {
         "name": item.properties["Name"],
         "id": item.properties["Id"],
         "functionalLevel": item.properties["ClusterFunctionalLevel"],
         "migrationsParallelMax": item.properties.get("MaximumParallelMigrations"),
         "balancerMode": item.properties["AutoBalancerMode"],
+        "epoch": private.get("ownernodeepoch"),
+        "holder": _text_of(private.get("ownernodeholder")),
+        "stop": _text_of(private.get("ownernodestop")),
     }
 
 
@@ -303,6 +317,11 @@ def _text_or_none(item: PSObject, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _text_of(value: Value) -> str | None:
+    """Any value as text, nothing as None: whoever sets a flag by hand may well write a 1."""
+    return None if value is None or value == "" else str(value)
+
+
 def _number(item: PSObject, name: str) -> int:
     value = item.properties[name]
     if isinstance(value, EnumValue):
@@ -359,4 +378,5 @@ _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = 
     "startRole": start_role,
     "registerVm": register_vm,
     "createVm": create_vm,
+    "claimEpoch": claim_epoch,
 }

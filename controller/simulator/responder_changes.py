@@ -16,14 +16,15 @@ from controller.simulator.values import CmdletError, PSObject, Value
 from controller.simulator.world import World
 
 _ERROR_CHARACTERS_MAX = 256
+_CLAIM = "notStopped epochOlder"
+_FENCE = "notStopped epochCurrent"
+"""Comes before the conditions of every other change."""
 _MOVE = (
     "vmHere roleExists owner vmRunning roleOnline notQueued notLocked noMigration notBusy "
     "targetExists targetUp targetNotDraining targetNotIsolated targetNotQuarantined "
     "targetNotAvoided targetPossible"
 )
-_START = (
-    "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigration notBusy nodeUp"
-)
+_START = "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigration notBusy nodeUp"
 _REGISTER = "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp"
 _CREATE = (
     "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist "
@@ -36,6 +37,23 @@ Step = tuple[str, Callable[[], None]]
 
 class _Untrue(Exception):
     """A condition that a pause has changed."""
+
+
+def claim_epoch(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    """The holder first: broken off in between, the old epoch is nobody's."""
+    case = Case(world=world, node=node, arguments=arguments)
+    epoch, holder = case.epoch, case.holder
+    if refusal := _untrue(case, _CLAIM):
+        return refusal
+    for name, value in (("OwnernodeHolder", holder), ("OwnernodeEpoch", epoch)):
+        case.run(
+            "Set-ClusterParameter",
+            InputObject=case.seen["cluster"],
+            Name=name,
+            Value=value,
+            Create=True,
+        )
+    return {"outcome": "submitted"}
 
 
 def move_role(world: World, node: str, arguments: Mapping[str, object]) -> Data:
@@ -173,6 +191,12 @@ class _Creation:
 
 
 def _refusal(case: Case, names: str) -> Data | None:
+    """The first condition that does not hold, those of the fence before all others."""
+    _ = case.epoch, case.holder  # missing ones are a bad call, whatever holds
+    return _untrue(case, f"{_FENCE} {names}")
+
+
+def _untrue(case: Case, names: str) -> Data | None:
     untrue = first_untrue(case, tuple(names.split()))
     if untrue is None:
         return None

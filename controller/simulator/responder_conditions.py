@@ -61,6 +61,27 @@ class Case:
                 raise BadCall(f"{name} must be text.")
 
     @property
+    def epoch(self) -> int:
+        match self.arguments.get("epoch"):
+            case int(value) if not isinstance(value, bool):
+                return value
+            case _:
+                raise BadCall("epoch must be a number.")
+
+    @property
+    def holder(self) -> str:
+        return self.text("holder").lower()
+
+    def fence(self, name: str) -> Value:
+        """One of the cluster's private properties; None where it is absent or empty."""
+        if "cluster" not in self.seen:
+            self.seen["cluster"] = self.run("Get-Cluster")[0]
+        rows = self.run("Get-ClusterParameter", InputObject=self.seen["cluster"])
+        found = (r.properties["Value"] for r in rows if same_name(_name(r), name))
+        value = next(found, None)
+        return None if value == "" else value
+
+    @property
     def vm_id(self) -> str:
         return self.text("vmId").lower()
 
@@ -105,6 +126,25 @@ def first_untrue(case: Case, names: tuple[str, ...]) -> tuple[str, str | None] |
         if found is not None:
             return name, None if isinstance(found, Absent) else found
     return None
+
+
+def _not_stopped(case: Case) -> Finding:
+    text = case.fence("OwnernodeStop")
+    return None if text is None else str(text)
+
+
+def _epoch_current(case: Case) -> Finding:
+    epoch, holder = case.fence("OwnernodeEpoch"), case.fence("OwnernodeHolder")
+    if epoch is None:
+        return "none"
+    held = epoch == case.epoch and same_name(str(holder), case.holder)
+    return _unless(held, f"epoch {epoch}")
+
+
+def _epoch_older(case: Case) -> Finding:
+    epoch = case.fence("OwnernodeEpoch")
+    assert epoch is None or isinstance(epoch, int)
+    return _unless(epoch is None or epoch < case.epoch, f"epoch {epoch}")
 
 
 def _vm_here(case: Case) -> Finding:
@@ -334,6 +374,9 @@ def _resource(case: Case, kind: str) -> PSObject:
 
 
 CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
+    "notStopped": _not_stopped,
+    "epochCurrent": _epoch_current,
+    "epochOlder": _epoch_older,
     "vmHere": _vm_here,
     "roleExists": _role_exists,
     "owner": _owner,

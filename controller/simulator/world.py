@@ -27,6 +27,8 @@ from controller.simulator.simulation import Moved, Simulation
 from controller.simulator.states import Cause, NodeFlag, Stage, VmOperationalStatus, VmState
 from controller.simulator.storage import configuration_file, create_file, delete_file
 
+STOP_FLAG = "OwnernodeStop"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmTruth:
@@ -277,6 +279,14 @@ class World(Simulation):
             if avoid
             else found.flags & ~NodeFlag.AvoidPlacement
         )
+
+    def stop_controllers(self, text: str) -> None:
+        """An administrator forbids every controller to act: Set-ClusterParameter OwnernodeStop."""
+        self.cluster.parameters[fold(STOP_FLAG)] = (STOP_FLAG, text)
+
+    def allow_controllers(self) -> None:
+        """An administrator takes the flag away again."""
+        self.cluster.parameters.pop(fold(STOP_FLAG), None)
 
     def remove_switch(self, node: str, switch: str) -> None:
         found = self.node(node)

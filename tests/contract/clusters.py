@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.winrm.actuator import ClusterActuator
-from controller.adapters.winrm.calling import NodeCaller
+from controller.adapters.winrm.calling import Barred, NodeCaller
 from controller.adapters.winrm.credentials import CredentialSource
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
 from controller.adapters.winrm.observer import ClusterObserver
 from controller.adapters.winrm.program import load_program
 from controller.adapters.winrm.session import Limits
+from controller.model.control import Fence
 from controller.model.desired import Connection, DiskTemplate, VMTemplate
 from controller.model.names import fold, short_node
 from controller.model.observed import ObservedState
@@ -35,7 +36,12 @@ USER = "CORP\\svc-move"
 PASSWORD = "Canary=7f3a Ω 91"
 SEEDS = ("HV01.corp.example", "hv02.corp.example")
 FOUR_NODES = """
-cluster: {name: c1, domain: corp.example, migrationsParallelMax: 2, resiliencySeconds: 20}
+cluster:
+  name: c1
+  domain: corp.example
+  migrationsParallelMax: 2
+  resiliencySeconds: 20
+  parameters: {OwnernodeEpoch: 7, OwnernodeHolder: aaaaaaaa-0000-4000-8000-000000000007}
 nodes: [{name: HV01}, {name: HV02}, {name: HV03}, {name: HV04}]
 vms:
 - {name: SQL01, node: HV01}
@@ -44,6 +50,8 @@ vms:
 - {name: LOOSE, node: HV03, clustered: false}
 - {name: ISO, node: HV04, iso: "C:\\\\iso\\\\ws2025.iso"}
 """
+FENCE = Fence(epoch=7, holder="aaaaaaaa-0000-4000-8000-000000000007")
+"""Who holds these clusters."""
 QUICK = Limits(connect_seconds=1, operation_seconds=1, read_grace_seconds=1, pause_seconds_max=0.2)
 """The same rules with shorter waits."""
 WINRM_HTTP_PORT = 5985
@@ -167,6 +175,7 @@ async def served(
     seeds: tuple[str, ...] = SEEDS,
     engine: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    barred: Barred = lambda intent: None,
 ) -> AsyncIterator[Cluster]:
     """The cluster behind its nodes' WinRM services; `password` is what the controller believes."""
     site = CountingSite(
@@ -192,7 +201,9 @@ async def served(
                 ca_file=str(ca_file or site.ca_file),
             )
             gates = LogonGates()
-            nodes = WinRMNodes(connection, gates=gates, program=load_program(), limits=limits)
+            nodes = WinRMNodes(
+                connection, gates=gates, program=load_program(), limits=limits, barred=barred
+            )
             clock = RealClock(speed)
             observer = ClusterObserver(
                 cluster="c1", seeds=seeds, caller=nodes, clock=clock, node_seconds=node_seconds

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from controller.model.control import Fence
 from controller.model.observed import JobState, MigrationPhase, NodeState, RoleState, VMState
 from controller.model.plan import ActionKind
 from controller.model.report import OutcomeResult
-from tests.contract.clusters import TEMPLATE, WAYS, Cluster, Way, action
+from tests.contract.clusters import FENCE, TEMPLATE, WAYS, Cluster, Way, action
 
 INTENT = "11111111-1111-4111-8111-111111111111"
 every_way = pytest.mark.parametrize("play", WAYS, ids=lambda way: way.__name__)
@@ -49,7 +50,7 @@ def test_move_is_submitted_and_its_effect_is_seen_later(play: Way) -> None:
     async def story(cluster: Cluster) -> None:
         await cluster.observer.observe()
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV03")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         sql01 = cluster.id_of("SQL01")
         moving = await cluster.until(lambda s: s.vm(sql01).migration is not None)
@@ -72,7 +73,7 @@ def test_registration_is_a_job_and_ends_in_a_role(play: Way) -> None:
 
     async def story(cluster: Cluster) -> None:
         register = action(cluster, ActionKind.REGISTER, "LOOSE")
-        outcome = await cluster.actuator.submit(register, INTENT)
+        outcome = await cluster.actuator.submit(register, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         loose = cluster.id_of("LOOSE")
         seen = await cluster.until(
@@ -92,7 +93,7 @@ def test_created_vm_bears_the_mark_of_its_intent(play: Way) -> None:
 
     async def story(cluster: Cluster) -> None:
         create = action(cluster, ActionKind.CREATE, "NEW01", target="HV02", template=TEMPLATE)
-        outcome = await cluster.actuator.submit(create, INTENT)
+        outcome = await cluster.actuator.submit(create, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         seen = await cluster.until(
             lambda s: any(v.creation_mark == f"{INTENT}:created" for v in s.vms)
@@ -111,7 +112,9 @@ def test_start_brings_a_role_online(play: Way) -> None:
     """An offline role is started where it is."""
 
     async def story(cluster: Cluster) -> None:
-        outcome = await cluster.actuator.submit(action(cluster, ActionKind.START, "IDLE"), INTENT)
+        outcome = await cluster.actuator.submit(
+            action(cluster, ActionKind.START, "IDLE"), INTENT, FENCE
+        )
         assert outcome.result is OutcomeResult.SUBMITTED
         idle = cluster.id_of("IDLE")
         seen = await cluster.until(lambda s: s.vm(idle).state is VMState.RUNNING)
@@ -145,7 +148,7 @@ def test_untrue_conditions_are_refused_by_name_and_nothing_happens(play: Way) ->
             ),
         )
         for planned, condition, found in cases:
-            outcome = await cluster.actuator.submit(planned, INTENT)
+            outcome = await cluster.actuator.submit(planned, INTENT, FENCE)
             assert outcome.result is OutcomeResult.REFUSED
             assert (outcome.condition, outcome.found) == (condition, found)
         seen = await cluster.observer.observe()
@@ -185,7 +188,50 @@ def test_submit_to_a_dead_node_is_known_not_to_have_left(play: Way) -> None:
         cluster.world.crash_node("HV01")
         if cluster.site is not None:
             await cluster.site.align()
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.NOT_SENT
+
+    play(story)
+
+
+@every_way
+def test_a_claim_shows_on_all_nodes_and_ends_the_one_before(play: Way) -> None:
+    """Whoever held the cluster is refused from then on, also with what was already planned."""
+
+    async def story(cluster: Cluster) -> None:
+        before = await cluster.observer.observe()
+        assert (before.epoch, before.epoch_holder) == (FENCE.epoch, FENCE.holder)
+        newer = Fence(epoch=8, holder="bbbbbbbb-0000-4000-8000-000000000008")
+        assert await cluster.actuator.claim(newer, "HV02") is None
+        assert "epochOlder" in str(await cluster.actuator.claim(replace(FENCE, epoch=8), "HV01"))
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV03")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert (outcome.condition, outcome.found) == ("epochCurrent", "epoch 8")
+        seen = await cluster.observer.observe()
+        assert seen.is_complete
+        assert (seen.epoch, seen.epoch_holder) == (8, newer.holder)
+        assert (await cluster.actuator.submit(move, INTENT, newer)).result is (
+            OutcomeResult.SUBMITTED
+        )
+
+    play(story)
+
+
+@every_way
+def test_the_flag_in_the_cluster_stops_every_change(play: Way) -> None:
+    """An administrator needs no access to the controller: a property of the cluster is enough."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.observer.observe()
+        cluster.world.stop_controllers("change freeze until Monday")
+        assert (await cluster.observer.observe()).stop_flag == "change freeze until Monday"
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV03")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert (outcome.condition, outcome.found) == ("notStopped", "change freeze until Monday")
+        assert "notStopped" in str(await cluster.actuator.claim(replace(FENCE, epoch=8), "HV01"))
+        cluster.world.allow_controllers()
+        assert (await cluster.observer.observe()).stop_flag is None
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert outcome.result is OutcomeResult.SUBMITTED
 
     play(story)

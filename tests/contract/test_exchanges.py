@@ -17,6 +17,7 @@ from controller.simulator.winrm_server.faults import (
 )
 from controller.simulator.winrm_server.injection import Cut, Faults
 from tests.contract.clusters import (
+    FENCE,
     FOUR_NODES,
     QUICK,
     TEMPLATE,
@@ -68,7 +69,7 @@ def test_command_is_executed_once_whatever_exchange_is_lost(
         await cluster.observer.observe()
         cluster.servers["HV01"].faults.script_cuts(cuts)
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         assert cluster.count("moveRole") == 1
 
@@ -83,7 +84,7 @@ def test_lost_shell_before_a_command_is_replaced(play: Way) -> None:
         await cluster.observer.observe()
         await cluster.servers["HV01"].kill_shells()
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         assert cluster.count("moveRole") == 1
         assert (await cluster.observer.observe()).is_complete
@@ -99,7 +100,7 @@ def test_agent_lost_after_the_command_left_is_an_unknown_outcome(play: Way) -> N
         await cluster.observer.observe()
         cluster.servers["HV01"].faults.fail("Receive", shell_unknown("X"))
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.UNKNOWN
         assert cluster.count("moveRole") <= 1
 
@@ -126,7 +127,7 @@ def test_send_that_times_out_on_the_node_is_sent_again(play: Way) -> None:
         await cluster.observer.observe()
         cluster.servers["HV01"].faults.fail("Send", timed_out(), from_shell_plugin(170))
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.SUBMITTED
         assert cluster.count("moveRole") == 1
 
@@ -277,7 +278,9 @@ def test_agent_whose_job_runs_is_neither_replaced_nor_closed(play: Way) -> None:
     async def story(cluster: Cluster) -> None:
         server = cluster.servers["HV02"]
         create = action(cluster, ActionKind.CREATE, "NEW01", target="HV02", template=TEMPLATE)
-        assert (await cluster.actuator.submit(create, INTENT)).result is OutcomeResult.SUBMITTED
+        assert (
+            await cluster.actuator.submit(create, INTENT, FENCE)
+        ).result is OutcomeResult.SUBMITTED
         for _ in range(5):
             seen = await cluster.observer.observe()
             assert [(job.intent, job.state) for job in seen.jobs] == [(INTENT, JobState.RUNNING)]
@@ -288,3 +291,40 @@ def test_agent_whose_job_runs_is_neither_replaced_nor_closed(play: Way) -> None:
 
     endless = FOUR_NODES + "timing: {jobStepSeconds: 1000000}\n"
     play(story, limits=replace(QUICK, calls_max=2), world=endless)
+
+
+@every_wire
+def test_a_stop_is_seen_right_before_a_command_goes_onto_the_wire(play: Way) -> None:
+    """Planning, opening a shell, waiting for the node: whatever came between, it does not leave."""
+    asked: list[str] = []
+
+    def barred(intent: str) -> str:
+        asked.append(intent)
+        return "anna ordered a stop"
+
+    async def story(cluster: Cluster) -> None:
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert outcome.result is OutcomeResult.NOT_SENT
+        assert "anna ordered a stop" in outcome.detail
+        assert asked == [INTENT]
+        assert cluster.count("moveRole") == 0
+        assert (await cluster.observer.observe()).is_complete
+
+    play(story, barred=barred)
+
+
+@every_wire
+def test_a_lost_command_is_not_repeated_after_a_stop(play: Way) -> None:
+    """Whether the first one arrived is not known, and a repeat might be the one that acts."""
+    said = iter((None, "anna ordered a stop"))
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.observer.observe()
+        cluster.servers["HV01"].faults.script_cuts((Cut.BEFORE,))
+        move = action(cluster, ActionKind.MOVE, "SQL01", target="HV04")
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
+        assert outcome.result is OutcomeResult.UNKNOWN
+        assert cluster.count("moveRole") == 0
+
+    play(story, barred=lambda intent: next(said))

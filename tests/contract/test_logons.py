@@ -18,6 +18,7 @@ from controller.simulator.winrm_server.certificates import CertificateAuthority
 from controller.simulator.winrm_server.injection import Cut
 from controller.simulator.winrm_server.server import NodeServer
 from tests.contract.clusters import (
+    FENCE,
     PASSWORD,
     USER,
     WIRES,
@@ -59,7 +60,7 @@ def test_wrong_password_is_tried_twice_on_the_whole_cluster(play: Way) -> None:
             assert seen.vms == ()
         assert refused(cluster.servers) == 2
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV02")
-        outcome = await cluster.actuator.submit(move, INTENT)
+        outcome = await cluster.actuator.submit(move, INTENT, FENCE)
         assert outcome.result is OutcomeResult.NOT_SENT
         assert refused(cluster.servers) == 2
 
@@ -178,7 +179,7 @@ def test_password_appears_in_no_output(
             await server.drop_connections()
         texts.append(repr(await cluster.observer.observe()))
         move = action(cluster, ActionKind.MOVE, "SQL01", target="HV02")
-        texts.append(repr(await cluster.actuator.submit(move, INTENT)))
+        texts.append(repr(await cluster.actuator.submit(move, INTENT, FENCE)))
         texts.append(repr(cluster.credentials) + repr(cluster.credentials.read()))
         texts.append(repr(vars(cluster.caller)))
 

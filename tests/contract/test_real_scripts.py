@@ -11,12 +11,15 @@ from controller.model.plan import ActionKind
 from controller.model.report import OutcomeResult
 from controller.simulator.engine import find_engine
 from controller.simulator.winrm_server.injection import Cut
-from tests.contract.clusters import TEMPLATE, Cluster, action, ntlm_over_https
+from tests.contract.clusters import FENCE, TEMPLATE, Cluster, action, ntlm_over_https
 
 pytestmark = pytest.mark.engine
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 TWO_NODES = """
-cluster: {name: c1, domain: corp.example}
+cluster:
+  name: c1
+  domain: corp.example
+  parameters: {OwnernodeEpoch: 7, OwnernodeHolder: aaaaaaaa-0000-4000-8000-000000000007}
 nodes: [{name: HV01}, {name: HV02}]
 vms:
 - name: SQL01
@@ -76,7 +79,7 @@ def test_scripts_move_register_and_create(engine: Path) -> None:
         )
         for number, planned in enumerate(wave):
             intent = f"44444444-4444-4444-8444-{number:012d}"
-            outcome = await cluster.actuator.submit(planned, intent)
+            outcome = await cluster.actuator.submit(planned, intent, FENCE)
             assert outcome.result is OutcomeResult.SUBMITTED, outcome
         sql01, loose = cluster.id_of("SQL01"), cluster.id_of("LOOSE")
         seen = await cluster.until(

@@ -26,6 +26,7 @@ def test_the_reference_run_is_worth_dying_in() -> None:
     end = undisturbed()
     ports = {moment.removesuffix(" done") for moment in end.moments}
     assert ports == {
+        "actuator.claim",
         "actuator.submit Create",
         "actuator.submit Move",
         "actuator.submit Register",

@@ -24,13 +24,13 @@ STORED = HERE / "parse.json"
 FORBIDDEN = re.compile(
     r"\b(?:Stop|Remove|Save|Checkpoint|Clear|Uninstall|Dismount|Restart|Reset)-\w+"
     r"|\bSuspend-VM\b|\bInvoke-Expression\b|\biex\b|\bAdd-Type\b"
-    r"|-(?:Force\w*|IgnoreLocked|TurnOff|Cancel)\b"
+    r"|-(?:Force\w*|IgnoreLocked|TurnOff|Cancel|Delete)\b"
     r"|\b(?:Quick|TurnOff|ShutdownForce)\b",
     re.IGNORECASE,
 )
 CULTURE = re.compile(r"-[ci]?(?:not)?(?:like|match)\b|-[ci]?(?:replace|split)\b", re.IGNORECASE)
 # To these a name is a pattern, or a search on every node: objects and ids select, names never.
-NAMES_ALLOWED = {("New-VM", "Name")}
+NAMES_ALLOWED = {("New-VM", "Name"), ("Set-ClusterParameter", "Name")}
 NAME_SELECTORS = {"Name", "VMName", "Group", "Resource"}
 COLUMNS_MAX = 100
 

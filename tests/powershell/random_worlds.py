@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from stories import CSV, GIB, template_of
+from stories import CSV, FENCE, GIB, template_of
 
 from controller.simulator.cmdlet_errors import Refusal
 from controller.simulator.states import (
@@ -61,8 +61,11 @@ def draw_cluster(chance: random.Random) -> str:
             }
         )
     # Ids come of the name: two worlds must not give one id to two roles, as no cluster does.
-    name = f"c{chance.getrandbits(48):x}"
-    cluster = {"name": name, "migrationsParallelMax": chance.choice((None, 1, 2))}
+    cluster = {
+        "name": f"c{chance.getrandbits(48):x}",
+        "migrationsParallelMax": chance.choice((None, 1, 2)),
+        "parameters": _draw_parameters(chance),
+    }
     doubts = {
         "resource_links": chance.choice(("objects", "text")),
         "group_state_in_transfer": chance.choice(("Pending", "Online")),
@@ -80,6 +83,17 @@ def draw_cluster(chance: random.Random) -> str:
         "doubts": doubts,
     }
     return json.dumps(document, ensure_ascii=False)
+
+
+def _draw_parameters(chance: random.Random) -> dict[str, int | str]:
+    """Mostly the cluster is ours."""
+    found: dict[str, int | str] = {}
+    if chance.random() < 0.95:
+        found["OwnernodeEpoch"] = chance.choice((7, 7, 7, 7, 7, 7, 7, 8))
+        found["OwnernodeHolder"] = FENCE["holder"]
+    if chance.random() < 0.1:
+        found["OwnernodeStop"] = chance.choice(("", 1, "change freeze \u2744"))
+    return found
 
 
 def draw_disturbances(seed: int) -> Callable[[World], None]:
@@ -124,7 +138,7 @@ def _disturb_once(world: World, chance: random.Random) -> None:
 def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, Any]]]:
     """An operation and its arguments, in which more may be wrong than right."""
     operation = chance.choice(
-        ("observe", "moveRole", "moveRole", "startRole", "registerVm", "createVm")
+        ("observe", "moveRole", "moveRole", "startRole", "registerVm", "createVm", "claimEpoch")
     )
     seed = chance.getrandbits(32)
     intent = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -133,13 +147,15 @@ def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, A
         draw = random.Random(seed)
         if operation == "observe":
             return {"clusterWide": draw.random() < 0.5}
+        if operation == "claimEpoch":
+            return {**FENCE, "epoch": draw.choice((1, 7, 8, 9))}
         nodes = [node.name for node in world.cluster.nodes.values()]
         if operation == "createVm":
             name = draw.choice(NAMES)
             template = {**template_of(name), **_draw_template(draw, name)}
-            return {"intent": intent, "node": "HV01", "name": name, "template": template}
+            return {"intent": intent, **FENCE, "node": "HV01", "name": name, "template": template}
         here = [vm.id for vm in world.cluster.vms.values() if vm.node == "HV01"]
-        found = {"intent": intent, "vmId": draw.choice([*here, str(uuid.UUID(int=1))])}
+        found = {"intent": intent, **FENCE, "vmId": draw.choice([*here, str(uuid.UUID(int=1))])}
         if operation == "moveRole":
             return found | {"source": "hv01", "target": draw.choice([*nodes, "HV09"])}
         return found | {"node": "HV01"}

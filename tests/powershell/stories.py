@@ -15,7 +15,9 @@ from controller.simulator.states import (
 from controller.simulator.world import World
 
 CLUSTER = r"""
-cluster: {migrationsParallelMax: 1}
+cluster:
+  migrationsParallelMax: 1
+  parameters: {OwnernodeEpoch: 7, ownernodeHolder: AAAAAAAA-0000-4000-8000-000000000007}
 nodes:
 - {name: HV01, memory: 256Gi, switches: [Prod, "Lab [1]"]}
 - {name: HV02, memory: 256Gi}
@@ -31,6 +33,8 @@ files: [{path: 'C:\ClusterStorage\Volume1\images\base.vhdx'}]
 """
 CSV = "C:\\ClusterStorage\\Volume1"
 GIB = 2**30
+FENCE = {"epoch": 7, "holder": "aaaaaaaa-0000-4000-8000-000000000007"}
+"""What whoever holds that cluster sends with each change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,9 @@ class Story:
         """The call's arguments; VM ids are known to the world only."""
 
         def make(world: World) -> dict[str, Any]:
-            plain: dict[str, Any] = {"intent": intent}
+            if self.operation == "claimEpoch":
+                return {**FENCE, "epoch": 8} | dict(self.changes)
+            plain: dict[str, Any] = {"intent": intent, **FENCE}
             match self.operation:
                 case "moveRole":
                     plain |= {"vmId": _id(world, self.vm or "sql"), "source": "hv01"}
@@ -108,6 +114,15 @@ def _queue_behind_another(world: World) -> None:
     world.move_live("sql", "HV02")
 
 
+def _parameter(name: str, value: int | str | None) -> Callable[[World], None]:
+    def write(world: World) -> None:
+        world.cluster.parameters.pop(name.lower(), None)
+        if value is not None:
+            world.cluster.parameters[name.lower()] = (name, value)
+
+    return write
+
+
 def _queue_and_halt(world: World) -> None:
     _queue_behind_another(world)
     _set(world.vm("sql"), {"state": VmState.Off, "running_since": None})
@@ -116,9 +131,28 @@ def _queue_and_halt(world: World) -> None:
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
+CLAIM = "claimEpoch"
 BACKUP, MIGRATING = (
     VmOperationalStatus.BackingUpVirtualMachine,
     VmOperationalStatus.MigratingVirtualMachine,
+)
+FENCED = tuple(
+    story
+    for operation in (M, S, R, C)
+    for story in (
+        Story(
+            operation=operation, untrue="notStopped", prepare=lambda w: w.stop_controllers("CAB")
+        ),
+        Story(operation=operation, untrue="epochCurrent", changes=(("epoch", 6),)),
+        Story(operation=operation, untrue="epochCurrent", changes=(("epoch", 8),)),
+        Story(operation=operation, untrue="epochCurrent", changes=(("holder", NOWHERE),)),
+        Story(
+            operation=operation, untrue="epochCurrent", prepare=_parameter("OwnernodeEpoch", None)
+        ),
+        Story(
+            operation=operation, untrue="epochCurrent", prepare=_parameter("OwnernodeHolder", "")
+        ),
+    )
 )
 NO_PLACE = (
     _node("HV01", state=NodeState.Paused),
@@ -128,6 +162,10 @@ NO_PLACE = (
     _node("HV01", flags=NodeFlag.AvoidPlacement),
 )
 STORIES = (
+    *FENCED,
+    Story(operation=CLAIM, untrue="notStopped", prepare=_parameter("ownernodestop", 1)),
+    Story(operation=CLAIM, untrue="epochOlder", changes=(("epoch", 7),)),
+    Story(operation=CLAIM, untrue="epochOlder", changes=(("epoch", 0), ("holder", NOWHERE))),
     Story(operation=M, untrue="vmHere", vm="elsewhere"),
     Story(operation=M, untrue="vmHere", vm=NOWHERE),
     Story(operation=M, untrue="roleExists", vm="bare"),

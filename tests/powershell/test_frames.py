@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from engine_node import NODE, EngineNode, document, frame
-from stories import CLUSTER
+from stories import CLUSTER, FENCE
 
 from controller.simulator.agent_process import shipped_scripts
 from controller.simulator.config import load_world
@@ -50,7 +50,10 @@ def holds_to_schema(part: str, value: Any) -> None:
 def world_of(*names: str) -> World:
     """HV01 with running, clustered VMs of these names."""
     vms = [{"name": f"vm{i}", "node": "HV01"} for i, _ in enumerate(names)]
-    world = load_world(json.dumps({"nodes": [{"name": "HV01"}, {"name": "HV02"}], "vms": vms}))
+    held = {"OwnernodeEpoch": FENCE["epoch"], "OwnernodeHolder": FENCE["holder"]}
+    nodes = [{"name": "HV01"}, {"name": "HV02"}]
+    document = {"cluster": {"parameters": held}, "nodes": nodes, "vms": vms}
+    world = load_world(json.dumps(document))
     for i, name in enumerate(names):
         world.rename_role(f"vm{i}", name)
         world.rename_vm(f"vm{i}", name)
@@ -84,6 +87,7 @@ def test_a_repeated_id_is_answered_from_memory(agent: EngineNode) -> None:
         "operation": "moveRole",
         "arguments": {
             "intent": str(uuid.uuid4()),
+            **FENCE,
             "vmId": agent.world.vm("sql").id,
             "source": "HV01",
             "target": "HV02",
@@ -175,6 +179,7 @@ def test_a_name_selects_nothing(agent: EngineNode, name: str) -> None:
     agent.world = world_of(name, "web1", "x")
     reply = agent.call(
         "moveRole",
+        **FENCE,
         intent=str(uuid.uuid4()),
         vmId=agent.world.vm(name).id,
         source="HV01",
@@ -191,6 +196,7 @@ def test_a_name_starts_nothing_else(agent: EngineNode, name: str) -> None:
     for vm in (name, "web1", "x"):
         world.stop_vm(vm)
     agent.world = world
-    reply = agent.call("startRole", intent=str(uuid.uuid4()), vmId=world.vm(name).id, node="HV01")
+    vm_id = world.vm(name).id
+    reply = agent.call("startRole", **FENCE, intent=str(uuid.uuid4()), vmId=vm_id, node="HV01")
     assert reply["data"] == {"outcome": "submitted"}
     assert [vm.name for vm in world.truth() if vm.state is not VmState.Off] == [name]

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 from engine_node import EngineNode
-from stories import CLUSTER, template_of
+from stories import CLUSTER, FENCE, template_of
 
 from controller.simulator.config import load_world
 
@@ -21,6 +21,7 @@ JOB_SECONDS = 30.0
 def start_creation(agent: EngineNode, name: str = "new") -> dict[str, Any]:
     call = {
         "intent": str(uuid.uuid4()),
+        **FENCE,
         "node": "HV01",
         "name": name,
         "template": template_of(name),
@@ -77,7 +78,7 @@ def test_a_vm_registered_in_the_meantime_is_left_alone(agent: EngineNode) -> Non
     """As above, for a registration."""
     agent.world = load_world(CLUSTER)
     vm_id, intent = agent.world.vm("bare").id, str(uuid.uuid4())
-    agent.call("registerVm", intent=intent, vmId=vm_id, node="HV01")
+    agent.call("registerVm", **FENCE, intent=intent, vmId=vm_id, node="HV01")
     agent.world.register("bare")
     job = ended(agent, intent)
     assert (job["state"], job["error"]) == ("Failed", "Refused: notClustered, found clustered")

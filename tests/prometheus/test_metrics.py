@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.adapters.prometheus.metrics import Metrics, Traffic
-from controller.adapters.prometheus.table import METRICS, CyclePhase
-from controller.model.plan import HoldReason, Verdict
+from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase
+from controller.model.plan import Hold, HoldReason, Verdict
 from controller.model.report import ClusterReport, OutcomeResult
 from tests.support import reports
 
@@ -47,6 +47,24 @@ def values(page: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 def value(page: str, name: str, **labels: str) -> float:
     """One sample of the cluster demo."""
     return values(page)[(name, frozenset({"cluster": "demo", **labels}.items()))]
+
+
+def test_brakes_and_approvals_can_be_alerted_on() -> None:
+    """At zero from the start; one while anything is held so, on all or on one VM."""
+    report = reports.report()
+    page = page_after(report)
+    assert {value(page, "ownernode_brake_engaged", brake=b.value) for b in Brake} == {0}
+    assert value(page, "ownernode_approval_waiting") == 0
+    asks = {"digest": "d1"}
+    holds = (
+        Hold(key="", vm="", reason=HoldReason.STOPPED),
+        Hold(key="a", vm="A", reason=HoldReason.APPROVAL_NEEDED, evidence=asks),
+        Hold(key="b", vm="B", reason=HoldReason.APPROVAL_NEEDED, evidence=asks),
+    )
+    page = page_after(replace(report, plan=replace(report.plan, holds=holds)))
+    engaged = {b for b in Brake if value(page, "ownernode_brake_engaged", brake=b.value)}
+    assert engaged == {Brake.STOPPED, Brake.APPROVAL_NEEDED}
+    assert value(page, "ownernode_approval_waiting") == 1
 
 
 def test_the_report_stands_in_the_metrics() -> None:

@@ -65,7 +65,9 @@ def test_nothing_moves_in_a_converged_world(tmp_path: Path, seed: int) -> None:
         return written, changed
 
     written, changed = run_virtual(main())
-    assert world.commands == []
+    # The claim of the cluster (its holder, its epoch), once at the start, is no command on a VM.
+    assert [c.cmdlet for c in world.commands] == ["Set-ClusterParameter"] * len(world.commands)
+    assert len(world.commands) <= 2
     assert {vm.id: vm.owner_node for vm in world.truth()} == before
     assert counted.unconverged == []
     assert changed == written

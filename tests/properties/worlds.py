@@ -99,7 +99,8 @@ def _wants(draw: st.DrawFn, name: str, nodes: tuple[str, ...]) -> VMDesired | No
         *preferred,
         possible=None if everywhere else possible,
         required=draw(st.booleans()),
-        failback=draw(st.sampled_from(Failback)),
+        # InWindow is held where there is no window, and the price of a hold is no law.
+        failback=draw(st.sampled_from((Failback.WHEN_AVAILABLE, Failback.NEVER))),
     )
 
 

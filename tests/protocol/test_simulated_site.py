@@ -19,7 +19,10 @@ from controller.simulator.engine import find_engine
 from controller.simulator.serve import SimulatedSite
 
 WORLD = """
-cluster: {name: demo, domain: demo.example}
+cluster:
+  name: demo
+  domain: demo.example
+  parameters: {OwnernodeEpoch: 1, OwnernodeHolder: aaaaaaaa-0000-4000-8000-000000000001}
 nodes: [{name: HV01}, {name: HV02}, {name: HV03}]
 volumes: [{name: Volume1}]
 vms:
@@ -27,6 +30,7 @@ vms:
 - {name: WEB01, node: HV02, memory: 2Gi}
 - {name: LAB01, node: HV02, memory: 2Gi, clustered: false}
 """
+FENCE = {"epoch": 1, "holder": "aaaaaaaa-0000-4000-8000-000000000001"}
 CALLS_MAX = 2000
 """How often a test asks before it gives up waiting for the world."""
 
@@ -119,6 +123,7 @@ def test_move_is_submitted_and_takes_its_time(open_site: Open) -> None:
     outcome = call(
         source,
         "moveRole",
+        **FENCE,
         intent=str(uuid.uuid4()),
         vmId=vm["id"],
         source="HV01",
@@ -173,7 +178,7 @@ def test_new_agent_knows_no_job_of_the_one_before(open_site: Open) -> None:
         vm for vm in call(agent, "observe", clusterWide=False)["vms"] if vm["name"] == "LAB01"
     )
     intent = str(uuid.uuid4())
-    call(agent, "registerVm", intent=intent, vmId=lab["id"], node="HV02")
+    call(agent, "registerVm", **FENCE, intent=intent, vmId=lab["id"], node="HV02")
     jobs = call(agent, "observe", clusterWide=False)["jobs"]
     assert [job["intent"] for job in jobs] == [intent]
     assert call(agent_on(site, "HV02"), "observe", clusterWide=False)["jobs"] == []

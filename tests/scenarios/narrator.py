@@ -15,14 +15,23 @@ from tests.support.virtual_time import EPOCH
 class Narrator:
     """Collects the lines of one run, and is shown every report."""
 
-    def __init__(self) -> None:
+    def __init__(self, who: str = "controller", chief: "Narrator | None" = None) -> None:
         self.lines: list[str] = []
         self.now_seconds = 0.0
+        self._who = who
+        self._chief = chief
         self._said: dict[str, str] = {}
         self._foreign: set[object] = set()
 
+    def other(self, who: str) -> "Narrator":
+        """One who is shown another controller's reports, and tells them to this one."""
+        return Narrator(who, self)
+
     def say(self, who: str, sentence: str) -> None:
         """Add a line at the present instant."""
+        if self._chief is not None:
+            self._chief.say(who, sentence)
+            return
         self.lines.append(f"{self.now_seconds:8.1f}  {who:<10}  {sentence}")
 
     def forget(self) -> None:
@@ -43,7 +52,7 @@ class Narrator:
             if move not in self._foreign:
                 self._foreign.add(move)
                 name = next((vm.vm for vm in report.vms if vm.vm_id == move.vm_id), move.vm_id)
-                self.say("controller", f"notices {name} moved {move.source} -> {move.target}")
+                self.say(self._who, f"notices {name} moved {move.source} -> {move.target}")
         for wish in report.plan.impossible:
             vms = ", ".join(wish.vms)
             self._once(f"wish {vms}", f"cannot place {vms}: {', '.join(wish.rules)}")
@@ -52,19 +61,19 @@ class Narrator:
         for vm in report.vms:
             self._once(f"vm {vm.key}", _standing(vm))
         for outcome in report.outcomes:
-            self.say("controller", _answer(outcome))
+            self.say(self._who, _answer(outcome))
         state = "converged" if report.converged else "not converged"
         self._once("converged", state)
 
     def _once(self, key: str, sentence: str) -> None:
         if self._said.get(key) != sentence:
             self._said[key] = sentence
-            self.say("controller", sentence)
+            self.say(self._who, sentence)
 
     def _no_longer(self, prefix: str, now: set[str], sentence: str) -> None:
         for key in [k for k in self._said if k.startswith(prefix) and k not in now]:
             del self._said[key]
-            self.say("controller", sentence.format(key.removeprefix(prefix)))
+            self.say(self._who, sentence.format(key.removeprefix(prefix)))
 
 
 def _standing(vm: VMReport) -> str:

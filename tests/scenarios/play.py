@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Scenario:
     until: str | float
     """`converged`, or seconds."""
     ends: Mapping[str, Any]
+    second: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """As `specs`, for a second controller, should one be started."""
     steps: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
@@ -80,9 +82,21 @@ class Play:
         self.dies_at: str | None = None
         """The port call at which the controller is to die, once."""
         self.report: ClusterReport | None = None
+        self.given: asyncio.Task[str] | None = None
+        """The last order that a person gave."""
+        self.second = Site(
+            world=self.world,
+            cluster=cluster,
+            folder=folder / "second",
+            sinks=[self.narrator.other("second")],
+            leaving=self._leaving,
+            wire=self.site.wire,
+        )
+        """A second controller on the same cluster, with its own state and specs."""
         self._last_step: float | None = None
         self.site.wire.arrives_late = self._arrives_late
         self._declare(scenario.specs)
+        self.second.declare(scenario.second)
 
     async def show(self, report: ClusterReport) -> None:
         """Keep the last report (a StatusSink)."""
@@ -108,7 +122,10 @@ class Play:
                 await asyncio.sleep(TICK_SECONDS)
                 self._tick(steps)
             assert len(self.witness.orders) == orders, self.narrator.lines[lines:]
+        if self.given is not None:
+            await self.given
         await self.site.end()
+        await self.second.end()
 
     def start(self) -> None:
         """Start a controller."""
@@ -116,6 +133,12 @@ class Play:
         self.narrator.forget()
         self.report = None
         self.site.start()
+
+    def start_second(self) -> None:
+        """Start another controller beside the first."""
+        self.narrator.say("supervisor", "starts a second controller")
+        self.witness.manage(spec["vm"]["name"] for spec in self.scenario.second.values())
+        self.second.start()
 
     def _tick(self, steps: list[Mapping[str, Any]]) -> None:
         self.narrator.now_seconds = asyncio.get_running_loop().time()

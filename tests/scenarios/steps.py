@@ -3,10 +3,14 @@
 A step reads `<who> <what>`; names are the world's. The table is the whole vocabulary.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from controller.model.control import Demand, Verb
 from controller.simulator.states import Stage, VmOperationalStatus
 from tests.support.in_process import Disturbance
 
@@ -177,6 +181,65 @@ def _journal_lost(play: "Play", m: re.Match[str]) -> None:
     play.site.lose_journal()
 
 
+def _approves(play: "Play", m: re.Match[str]) -> None:
+    assert play.report is not None
+    holds = [*play.report.cluster_holds, *(vm.hold for vm in play.report.vms if vm.hold)]
+    (digest,) = {hold.evidence["digest"] for hold in holds if "digest" in hold.evidence}
+    _give(play, Demand(verb=Verb.APPROVE, owner="operator", reason="meant so", digest=digest))
+
+
+def _pauses_orders(play: "Play", m: re.Match[str]) -> None:
+    seconds = int(m["seconds"]) if m["seconds"] else None
+    demand = Demand(verb=Verb.PAUSE, owner="operator", reason=m["reason"], name=m["name"])
+    _give(play, replace(demand, seconds=seconds))
+
+
+def _stops_all(play: "Play", m: re.Match[str]) -> None:
+    _give(play, Demand(verb=Verb.STOP, owner="operator", reason=m["reason"]))
+
+
+def _resumes_all(play: "Play", m: re.Match[str]) -> None:
+    _give(play, Demand(verb=Verb.RESUME, owner="operator", reason="done"))
+
+
+def _file_put(play: "Play", m: re.Match[str]) -> None:
+    play.site.stop_file = m["text"]
+
+
+def _file_taken(play: "Play", m: re.Match[str]) -> None:
+    play.site.stop_file = None
+
+
+def _resumes_orders(play: "Play", m: re.Match[str]) -> None:
+    _give(play, Demand(verb=Verb.RESUME, owner="operator", reason="done", name=m["name"]))
+
+
+def _give(play: "Play", demand: Demand) -> None:
+    assert play.site.verbs is not None
+    play.given = asyncio.create_task(play.site.verbs.give(demand), name=f"order {demand.verb}")
+
+
+def _second_starts(play: "Play", m: re.Match[str]) -> None:
+    play.start_second()
+
+
+def _journal_copied(play: "Play", m: re.Match[str]) -> None:
+    play.site.copy_journal(play.second.journal.parents[1])
+
+
+def _flag_set(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.stop_controllers(m["text"])
+
+
+def _flag_taken(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.allow_controllers()
+
+
+def _clock_jumps(play: "Play", m: re.Match[str]) -> None:
+    seconds = float(m["seconds"])
+    play.site.clock.error += timedelta(seconds=-seconds if m["way"] == "back" else seconds)
+
+
 def _disk_full(play: "Play", m: re.Match[str]) -> None:
     play.site.disk.is_full = True
 
@@ -218,13 +281,28 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"fate loses the next {_COMMAND}", _loses_request),
     (rf"fate loses the reply to the next {_COMMAND}", _loses_reply),
     (rf"fate delivers the next {_COMMAND} (?P<seconds>\d+) s late", _delays),
+    (r"operator approves what waits", _approves),
+    (r"operator stops everything: (?P<reason>.+)", _stops_all),
+    (r"operator resumes everything", _resumes_all),
+    (r"operator puts the stop file: (?P<text>.+)", _file_put),
+    (r"operator takes the stop file away", _file_taken),
+    (
+        r"operator pauses (?P<name>[\w.-]+)( for (?P<seconds>\d+) s)?: (?P<reason>.+)",
+        _pauses_orders,
+    ),
+    (r"operator resumes (?P<name>[\w.-]+)", _resumes_orders),
+    (r"fate sets the clock (?P<way>back|forward) by (?P<seconds>\d+) s", _clock_jumps),
     (r"fate kills the controller", _killed),
     (rf"fate kills the controller before the next {_COMMAND} leaves", _killed_before),
     (rf"fate kills the controller after the next {_COMMAND} has left", _killed_after),
     (r"fate loses the journal", _journal_lost),
     (r"fate fills the disk of the journal", _disk_full),
     (r"admin makes room on the disk of the journal", _disk_has_room),
+    (r"admin forbids controllers in the cluster: (?P<text>.+)", _flag_set),
+    (r"admin allows controllers in the cluster again", _flag_taken),
+    (r"fate copies the machine of the controller", _journal_copied),
     (r"supervisor starts the controller", _starts_again),
+    (r"supervisor starts a second controller", _second_starts),
 )
 
 

@@ -62,6 +62,10 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert {name: found[name] for name in wanted} == wanted
             case "orders":
                 assert len(play.witness.orders) == wanted, play.witness.orders
+            case "commands":
+                assert len(play.world.commands) == wanted, play.world.commands
+            case "epoch":
+                assert play.world.cluster.parameters["ownernodeepoch"][1] == wanted
             case "moves":
                 moves = Counter(
                     {name: sum(m.live for m in truth[name].migrations) for name in wanted}

@@ -23,6 +23,7 @@ CHANGING = frozenset(
         "Move-ClusterVirtualMachineRole",
         "Add-ClusterVirtualMachineRole",
         "Start-ClusterGroup",
+        "Set-ClusterParameter",
         "New-VM",
         "Set-VM",
         "Set-VMMemory",

@@ -116,6 +116,8 @@ class ForeignMove:
     """Whether a report was made since it was shown."""
 
 
+CLAIM = "claimEpoch"
+"""No command on a VM: it only says whose commands count from then on."""
 Rule = Callable[["Checker", Any], Iterator[str]]
 
 
@@ -192,6 +194,10 @@ class Checker:
 
     def leaves(self, call: Call) -> None:
         self.step()
+        if call.operation == CLAIM:
+            if self.limits.mode == "Observe":
+                self.accuse("I19", "a claim in mode Observe")
+            return
         entry = read_intent(self.journal, str(call.arguments.get("intent")))
         order = Order(
             call=call,
@@ -204,11 +210,16 @@ class Checker:
         self.journal_is_new = False
 
     def arrives(self, call: Call) -> None:
+        if call.operation == CLAIM:
+            return
         order = self._order(call)
         order.arrived_seconds = self.world.now
         self._before[call.number] = self._truth_before(order)
 
     def executed(self, call: Call, reply: Mapping[str, Any]) -> None:
+        if call.operation == CLAIM:
+            self.step()
+            return
         order = self._order(call)
         data = reply["data"]
         submitted = reply["ok"] and data["outcome"] == "submitted"
@@ -226,6 +237,8 @@ class Checker:
         self.step()
 
     def lost(self, call: Call) -> None:
+        if call.operation == CLAIM:
+            return
         order = self._order(call)
         if order.leg is Leg.TRAVELLING:
             order.leg = Leg.LOST

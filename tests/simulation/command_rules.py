@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ARGUMENTS = {
-    "moveRole": {"intent", "vmId", "source", "target"},
-    "startRole": {"intent", "vmId", "node"},
-    "registerVm": {"intent", "vmId", "node"},
-    "createVm": {"intent", "node", "name", "template"},
+    "moveRole": {"intent", "epoch", "holder", "vmId", "source", "target"},
+    "startRole": {"intent", "epoch", "holder", "vmId", "node"},
+    "registerVm": {"intent", "epoch", "holder", "vmId", "node"},
+    "createVm": {"intent", "epoch", "holder", "node", "name", "template"},
 }
 LOOKS_BEFORE_ACTING = 2
 EXACT_SECONDS = 0.001

@@ -31,6 +31,7 @@ ON_COMMAND: Mapping[str, tuple[Rule, ...]] = {
 }
 ON_EFFECT: Mapping[str, tuple[Rule, ...]] = {
     "I3": (truth.conditions_held,),
+    "I5": (truth.holds_the_cluster,),
     "I12": (truth.with_quorum,),
     "I21": (truth.once,),
     "I25": (truth.guests_run_on,),
@@ -64,7 +65,6 @@ ELSEWHERE: Mapping[str, str] = {
     "L9": "play.py: an orderly stop ends in time, and gives no command",
 }
 NOT_YET: Mapping[str, str] = {
-    "I5": "there is no controller epoch yet; needs `claim epoch`",
     "I8": "we drain no node yet; needs NodeMaintenance",
     "I14": "there are no rules over sets of VMs yet; needs PlacementRule",
     "I17 (moves a day)": "movesPerVMPerDay is refused as not supported yet",

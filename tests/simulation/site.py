@@ -31,12 +31,14 @@ from tests.simulation.wire import Wire
 from tests.support.process import (
     Disk,
     Lifeline,
+    MachineClock,
     MortalActuator,
     MortalClock,
     MortalJournal,
     MortalObserver,
     MortalSource,
     Watched,
+    holder_number,
     is_death,
 )
 
@@ -59,7 +61,7 @@ class WrongClock(MortalClock):
     """The engine's clock; it may have been set wrong."""
 
     def __init__(self, line: Lifeline, site: "Site") -> None:
-        super().__init__(line)
+        super().__init__(line, MachineClock())
         self._site = site
 
     def now(self) -> datetime:
@@ -70,7 +72,7 @@ class PatientClock(MortalClock):
     """The clock of whoever watches the specs; in the long silence it looks more rarely."""
 
     def __init__(self, line: Lifeline, site: "Site") -> None:
-        super().__init__(line)
+        super().__init__(line, MachineClock())
         self._site = site
 
     async def sleep(self, seconds: float) -> None:
@@ -234,6 +236,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            holder=holder_number(len(self._tasks)),
         )
         watch = PatientClock(line, self)
         try:

@@ -19,6 +19,7 @@ CHANGING = frozenset(
     {
         "Move-ClusterVirtualMachineRole",
         "Add-ClusterVirtualMachineRole",
+        "Set-ClusterParameter",
         "Start-ClusterGroup",
         "New-VM",
         "Set-VM",
@@ -129,6 +130,14 @@ def limits_kept(c: "Checker", _: object) -> Found:
     for node, there in ends.items():
         if there > c.limits.per_node:
             yield f"{there} moves of ours at {node}"
+
+
+def holds_the_cluster(c: "Checker", order: Order) -> Found:
+    """I5: what takes effect was ordered by whom the cluster shows as its holder, then and there."""
+    arguments, shown = order.call.arguments, c.world.cluster.parameters
+    held = [shown[name][1] for name in ("ownernodeepoch", "ownernodeholder") if name in shown]
+    if held != [arguments.get("epoch"), arguments.get("holder")]:
+        yield f"{order.kind} of epoch {arguments.get('epoch')} took effect under {held}"
 
 
 def own_verbs(c: "Checker", _: object) -> Found:

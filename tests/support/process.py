@@ -9,7 +9,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from controller.engine.manager import Manager
 from controller.engine.memory import Memory
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
+from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
+from controller.model.control import Fence, Order, Stop, StopScope, StopSource
 from controller.model.document import Document
 from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
@@ -35,7 +37,7 @@ from controller.model.report import Outcome
 from controller.ports import SpecReading, StatusSink
 from controller.simulator.world import World
 from tests.support.in_process import Call, Disturbance, InProcessCaller
-from tests.support.virtual_time import VirtualClock
+from tests.support.virtual_time import EPOCH, VirtualClock
 
 
 class Killed(BaseException):
@@ -57,12 +59,22 @@ class Lifeline:
             raise Killed(moment)
 
 
+class MachineClock(VirtualClock):
+    """The time of the controller's machine, which may be wrong."""
+
+    def __init__(self) -> None:
+        self.error = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.error
+
+
 class MortalClock:
     """The engine's clock, which stops with the process."""
 
-    def __init__(self, line: Lifeline) -> None:
+    def __init__(self, line: Lifeline, clock: MachineClock) -> None:
         self._line = line
-        self._clock = VirtualClock()
+        self._clock = clock
 
     def now(self) -> datetime:
         self._line.touch("clock.now")
@@ -120,10 +132,16 @@ class MortalActuator:
         self._actuator = actuator
         self._leaving = leaving
 
-    async def submit(self, action: Action, intent_id: str) -> Outcome:
+    async def claim(self, fence: Fence, node: str) -> str | None:
+        self._line.touch("actuator.claim")
+        wrong = await self._actuator.claim(fence, node)
+        self._line.touch("actuator.claim done")
+        return wrong
+
+    async def submit(self, action: Action, intent_id: str, fence: Fence) -> Outcome:
         self._line.touch(f"actuator.submit {action.kind}")
         self._leaving(action, intent_id)
-        outcome = await self._actuator.submit(action, intent_id)
+        outcome = await self._actuator.submit(action, intent_id, fence)
         self._line.touch(f"actuator.submit {action.kind} done")
         return outcome
 
@@ -151,6 +169,12 @@ class MortalJournal:
         self._disk.write()
         self._journal.keep(cluster, history, outcomes)
         self._line.touch("journal.keep done")
+
+    def note(self, order: Order) -> None:
+        self._line.touch("journal.note")
+        self._disk.write()
+        self._journal.note(order)
+        self._line.touch("journal.note done")
 
     def close(self) -> None:
         self._journal.close()
@@ -225,10 +249,14 @@ class Site:
         sinks: Sequence[StatusSink] = (),
         leaving: Callable[[Action, str, Path], None] | None = None,
         at: Callable[[str], bool] | None = None,
+        wire: Wire | None = None,
     ) -> None:
+        """`wire` is that of another site, whose controller is then this one's rival."""
         self.world = world
-        self.wire = Wire(world)
+        self.wire = wire or Wire(world)
+        self._first_holder = 1 if wire is None else 101
         self.disk = Disk()
+        self.clock = MachineClock()
         self.journal = folder / "state" / "journal.sqlite"
         self._cluster = cluster
         self._specs = folder / "specs"
@@ -236,6 +264,10 @@ class Site:
         self._sinks = tuple(sinks)
         self._leaving = leaving
         self._at = at
+        self.verbs: Verbs | None = None
+        self.stop_file: str | None = None
+        """What is in the file that stops everything; None while there is none."""
+        """Of the controller that runs."""
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: list[Exception] = []
@@ -301,11 +333,15 @@ class Site:
         shutil.rmtree(self.journal.parent)
         self.journal.parent.mkdir()
 
+    def copy_journal(self, folder: Path) -> None:
+        """Keep the state directory as it is on the disk now, as a backup of the machine would."""
+        shutil.copytree(self.journal.parent, folder / "state", dirs_exist_ok=True)
+
     async def _live(self, line: Lifeline) -> None:
-        clock = MortalClock(line)
+        clock = MortalClock(line, self.clock)
         aside = Aside()
         journal = MortalJournal(line, SqliteJournal(self.journal), self.disk)
-        memory = Memory(journal, aside)
+        memory = Memory(journal, aside, self._look_at_stop_file)
         source = DirectorySource(self._specs, self.journal.parent / "specs")
         desired = Declarations(
             clusters=[self._cluster],
@@ -314,7 +350,7 @@ class Site:
         )
         seeds = tuple(self._cluster.model.spec.connection.nodes)
         observer = ClusterObserver(
-            cluster=self._cluster.name, seeds=seeds, caller=self.wire.caller, clock=VirtualClock()
+            cluster=self._cluster.name, seeds=seeds, caller=self.wire.caller, clock=self.clock
         )
         actuator = MortalActuator(line, ClusterActuator(self.wire.caller), self._command_leaves)
         reconciler = Watched(
@@ -327,6 +363,14 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            holder=holder_number(self._first_holder + len(self._tasks) - 1),
+        )
+        self.verbs = Verbs(
+            memory=memory,
+            reporter=reconciler.reporter,
+            clusters=[self._cluster.name],
+            clock=clock,
+            wake=lambda cluster: None,
         )
         try:
             await Manager(desired=desired, reconcilers=[reconciler], clock=clock).run()
@@ -334,9 +378,27 @@ class Site:
             journal.close()
             aside.close()
 
+    def _look_at_stop_file(self) -> Stop | None:
+        if self.stop_file is None:
+            return None
+        return Stop(
+            id="flag-file",
+            scope=StopScope.EVERYTHING,
+            name="",
+            source=StopSource.FLAG_FILE,
+            owner="operator",
+            reason=self.stop_file,
+            since=EPOCH,
+        )
+
     def _command_leaves(self, action: Action, intent_id: str) -> None:
         if self._leaving is not None:
             self._leaving(action, intent_id, self.journal)
+
+
+def holder_number(number: int) -> str:
+    """The GUID under which the process of that number claims."""
+    return f"00000000-0000-4000-8000-{number:012}"
 
 
 def is_death(error: BaseException) -> bool:

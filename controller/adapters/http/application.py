@@ -1,7 +1,7 @@
-"""The read-only HTTP side: metrics, health, the reports as JSON, and a page for people."""
+"""The HTTP side: metrics, health, reports as JSON, a page for people, and the few verbs."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -15,8 +15,12 @@ from starlette.routing import Route
 
 from controller.adapters.http.board import Board
 from controller.adapters.http.page import STYLE, render_page
+from controller.adapters.http.verbs import Gate, answer, is_host_right
+from controller.model.control import Demand, Stop, Verb
 from controller.model.json_documents import as_json
 from controller.model.report import ClusterReport
+from controller.planning.approvals import waiting_for_approval
+from controller.planning.sentences import hold_sentence
 
 HEADERS = {
     # The page has no script at all, so nothing that a VM is named can become one.
@@ -37,29 +41,50 @@ class Sources:
     metrics_type: str
     explain: Callable[[str], Awaitable[list[dict[str, Any]]]]
     """Explanations of every VM of that name, spec name or id, in all clusters."""
+    history: Callable[[str], Awaitable[list[dict[str, Any]]]]
+    """What was done to the VM or node of that name, in all clusters."""
+    stops: Callable[[], Sequence[tuple[str, Stop]]]
+    """Those in force, with the cluster; empty: all clusters."""
+    give: Callable[[Demand], Awaitable[str]]
+    """Obeys, and says what holds now."""
+    token: str
+    """Who has it may give orders."""
 
 
 def make_application(sources: Sources) -> Starlette:
-    """The ASGI application over these sources; every route only reads."""
-    routes = (
+    """The ASGI application over these sources; only the verbs change anything."""
+    gate = Gate(sources.token)
+    reads = (
         ("/", _page),
         ("/style.css", _style),
         ("/metrics", _metrics),
         ("/healthz", _health),
         ("/readyz", _ready),
         ("/api/v1/status", _status),
+        ("/api/v1/plan", _plan),
         ("/api/v1/explain/{vm:path}", _explain),
+        ("/api/v1/history/{name:path}", _history),
     )
-    return Starlette(
-        routes=[Route(path, partial(_with_headers, handle, sources)) for path, handle in routes]
-    )
+    routes = [Route(path, partial(_with_headers, handle, sources)) for path, handle in reads]
+    routes += [
+        Route(
+            f"/api/v1/{verb}",
+            partial(_with_headers, partial(_verb, gate, verb), sources),
+            methods=["POST"],
+        )
+        for verb in Verb
+    ]
+    return Starlette(routes=routes)
 
 
 Handler = Callable[[Sources, Request], Awaitable[Response]]
 
 
 async def _with_headers(handle: Handler, sources: Sources, request: Request) -> Response:
-    response = await handle(sources, request)
+    if not is_host_right(request):
+        response: Response = PlainTextResponse("unknown host\n", HTTPStatus.MISDIRECTED_REQUEST)
+    else:
+        response = await handle(sources, request)
     response.headers.update(HEADERS)
     return response
 
@@ -90,13 +115,45 @@ async def _ready(sources: Sources, _: Request) -> Response:
 
 async def _status(sources: Sources, _: Request) -> Response:
     reports = sources.board.reports()
-    return Response(await run_in_threadpool(_status_text, reports), media_type="application/json")
+    stops = [_stop(cluster, stop) for cluster, stop in sources.stops()]
+    waiting = [
+        {
+            "cluster": report.cluster,
+            "digest": hold.evidence["digest"],
+            "reason": hold.reason.value,
+            "sentence": hold_sentence(hold),
+        }
+        for report in reports
+        for hold in waiting_for_approval(report)
+    ]
+    text = await run_in_threadpool(_status_text, reports, {"stops": stops, "waiting": waiting})
+    return Response(text, media_type="application/json")
 
 
-def _status_text(reports: Iterable[ClusterReport]) -> str:
+def _status_text(reports: Iterable[ClusterReport], rest: dict[str, Any]) -> str:
     """One report after another: encoding holds up every other thread."""
     texts = (json.dumps(as_json(report), ensure_ascii=False) for report in reports)
-    return f'{{"clusters": [{", ".join(texts)}]}}'
+    return f'{{"clusters": [{", ".join(texts)}], {json.dumps(rest, ensure_ascii=False)[1:]}'
+
+
+def _stop(cluster: str, stop: Stop) -> dict[str, Any]:
+    return {
+        "cluster": cluster,
+        "scope": stop.scope.value,
+        "name": stop.name,
+        "source": stop.source.value,
+        "owner": stop.owner,
+        "reason": stop.reason,
+        "since": stop.since.isoformat(timespec="seconds"),
+        "until": stop.until.isoformat(timespec="seconds") if stop.until is not None else None,
+    }
+
+
+async def _plan(sources: Sources, _: Request) -> Response:
+    reports = sources.board.reports()
+    return JSONResponse(
+        await run_in_threadpool(lambda: {"plans": [as_json(r.plan) for r in reports]})
+    )
 
 
 async def _explain(sources: Sources, request: Request) -> Response:
@@ -106,3 +163,12 @@ async def _explain(sources: Sources, request: Request) -> Response:
         message = f"no spec and no VM is called {vm!r} here"
         return JSONResponse({"error": message}, HTTPStatus.NOT_FOUND)
     return JSONResponse({"explanations": found})
+
+
+async def _history(sources: Sources, request: Request) -> Response:
+    name = request.path_params["name"]
+    return JSONResponse({"history": await sources.history(name)})
+
+
+async def _verb(gate: Gate, verb: Verb, sources: Sources, request: Request) -> Response:
+    return await answer(gate, sources.give, verb, request)

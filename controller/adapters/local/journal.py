@@ -6,36 +6,46 @@ no code of ours. An append-only file of our own would have to earn all three. A 
 fsync, some 0.4 ms, and there is one for each command and for each cycle in which something changed.
 
 Every entry is (cluster, kind, key) -> JSON, with a checksum, since SQLite has none of its own. What
-history no longer needs is marked `gone` and kept
-for people to read, up to a bound.
+history no longer needs is marked `gone` and kept for people to read, for 90 days and up to a bound.
 """
 
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from controller.errors import JournalBroken
+from controller.model.control import Approval, Order, Stop, StopScope, StopSource
 from controller.model.history import (
     ForeignMove,
     History,
     Intent,
     IntentState,
     OwnMove,
+    Past,
+    PastCommand,
+    Result,
     Sighting,
+    SpecMark,
 )
 from controller.model.report import Outcome
+from controller.planning.sentences import why
 
-SCHEMA_VERSION = 1
-# Some 25 MB; enough for a year of a busy cluster.
+SCHEMA_VERSION = 2
+# Moves, commands, orders and stops that are over are kept so long, for people to read.
+KEPT_DAYS = 90
+# And no more than some 25 MB of them; enough for 90 days of a busy cluster.
 GONE_ENTRIES_MAX = 50_000
+PURGE_SECONDS = 86400.0
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -47,9 +57,12 @@ CREATE TABLE entries (
     checksum INTEGER NOT NULL,
     answer TEXT,
     gone INTEGER NOT NULL DEFAULT 0,
+    gone_at INTEGER,
     UNIQUE (cluster, kind, key)
 ) STRICT
 """
+# From the version that is the index to the next one.
+_UPGRADES = ("", "ALTER TABLE entries ADD COLUMN gone_at INTEGER")
 _UPSERT = """
 INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (cluster, kind, key)
@@ -57,10 +70,23 @@ DO UPDATE SET body = excluded.body, checksum = excluded.checksum, gone = 0
 """
 _INSERT = "INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)"
 _ANSWER = "UPDATE entries SET answer = ? WHERE cluster = ? AND kind = 'intent' AND key = ?"
-_GONE = "UPDATE entries SET gone = 1 WHERE cluster = ? AND kind = ? AND key = ?"
+_GONE = """
+UPDATE entries SET gone = 1, gone_at = CAST(strftime('%s', 'now') AS INTEGER)
+WHERE cluster = ? AND kind = ? AND key = ?
+"""
+_NOTE = """
+INSERT INTO entries (cluster, kind, key, body, checksum, gone, gone_at)
+VALUES (?, ?, ?, ?, ?, 1, CAST(strftime('%s', 'now') AS INTEGER))
+"""
 _PURGE = """
-DELETE FROM entries WHERE gone = 1 AND number <= (
-    SELECT number FROM entries WHERE gone = 1 ORDER BY number DESC LIMIT 1 OFFSET ?)
+DELETE FROM entries WHERE gone = 1 AND (
+    gone_at < CAST(strftime('%s', 'now') AS INTEGER) - ?
+    OR number <= (
+        SELECT number FROM entries WHERE gone = 1 ORDER BY number DESC LIMIT 1 OFFSET ?))
+"""
+_PAST = """
+SELECT kind, key, body, checksum, answer FROM entries
+WHERE cluster = ? AND kind IN ('intent', 'foreign', 'order') ORDER BY number
 """
 _LOAD = """
 SELECT kind, key, body, checksum, answer FROM entries
@@ -71,6 +97,12 @@ _INTENT = TypeAdapter(Intent)
 _SIGHTING = TypeAdapter(Sighting)
 _FOREIGN = TypeAdapter(ForeignMove)
 _MOVE = TypeAdapter(OwnMove)
+_SPEC = TypeAdapter(SpecMark)
+_RESULT = TypeAdapter(Result)
+_TIME = TypeAdapter(datetime)
+_STOP = TypeAdapter(Stop)
+_APPROVAL = TypeAdapter(Approval)
+_ORDER = TypeAdapter(Order)
 
 # They change with every look at a migration, and to begin them anew after a restart only makes us
 # wait longer before an intent is called not done.
@@ -91,6 +123,7 @@ class SqliteJournal:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._written: dict[str, Entries] = {}
+        self._purged_at = monotonic()
 
     def load(self, cluster: str) -> History:
         """Rebuild the history of a cluster; trusted once a history kept here was.
@@ -99,10 +132,7 @@ class SqliteJournal:
         JournalBroken and is left as it is, for a person to look at.
         """
         with self._writing("read") as connection:
-            rows = connection.execute(_LOAD, (cluster,)).fetchall()
-            for kind, key, body, checksum, _ in rows:
-                if checksum != _row(cluster, kind, key, body)[-1]:
-                    raise JournalBroken(f"{self._path} is damaged: entry {kind} {key}")
+            rows = self._sound(connection.execute(_LOAD, (cluster,)).fetchall(), cluster)
             entries: Entries = {(kind, key): body for kind, key, body, *_ in rows}
             unanswered = {key for _, key, _, _, answer in rows if answer is None}
             try:
@@ -134,14 +164,46 @@ class SqliteJournal:
         with self._writing("write to") as connection:
             connection.executemany(_UPSERT, [_row(cluster, *at, body) for at, body in changed])
             connection.executemany(_GONE, [(cluster, *at) for at in gone])
+            if gone and monotonic() - self._purged_at >= PURGE_SECONDS:
+                _purge(connection)
+                self._purged_at = monotonic()
             connection.executemany(_ANSWER, [_answer(cluster, outcome) for outcome in outcomes])
         self._written[cluster] = entries
+
+    def note(self, order: Order) -> None:
+        """Make an order durable, for people: what it leads to is kept with the history."""
+        body = _text(_ORDER, order)
+        with self._writing("write an order to") as connection:
+            connection.execute(_NOTE, _row(order.cluster, "order", order.id, body))
+
+    def past(self, cluster: str) -> Past:
+        """Commands, moves by others and orders of the last 90 days, oldest first.
+
+        Raises JournalBroken.
+        """
+        with self._writing("read") as connection:
+            rows = self._sound(connection.execute(_PAST, (cluster,)).fetchall(), cluster)
+        of = {
+            kind: [(body, answer) for k, _, body, _, answer in rows if k == kind]
+            for kind in ("intent", "foreign", "order")
+        }
+        return Past(
+            commands=tuple(_command(body, answer) for body, answer in of["intent"]),
+            foreign=tuple(_FOREIGN.validate_json(body) for body, _ in of["foreign"]),
+            orders=tuple(_ORDER.validate_json(body) for body, _ in of["order"]),
+        )
 
     def close(self) -> None:
         """Let go of the file; everything in it is durable already."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _sound(self, rows: list[Any], cluster: str) -> list[Any]:
+        for kind, key, body, checksum, _ in rows:
+            if checksum != _row(cluster, kind, key, body)[-1]:
+                raise JournalBroken(f"{self._path} is damaged: entry {kind} {key}")
+        return rows
 
     @contextmanager
     def _writing(self, verb: str) -> Iterator[sqlite3.Connection]:
@@ -178,7 +240,10 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         if version == 0:
             connection.execute(_SCHEMA)
-        connection.execute(_PURGE, (GONE_ENTRIES_MAX,))
+        else:
+            for upgrade in _UPGRADES[version:]:
+                connection.execute(upgrade)
+        _purge(connection)
         # Writes the file's header each time: a disk that takes no writes is found here, not later.
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -186,6 +251,10 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _purge(connection: sqlite3.Connection) -> None:
+    connection.execute(_PURGE, (KEPT_DAYS * 86400, GONE_ENTRIES_MAX))
 
 
 def _entries(history: History, written: Entries) -> Entries:
@@ -207,6 +276,22 @@ def _entries(history: History, written: Entries) -> Entries:
         entries["foreign", f"{foreign.vm_id} {foreign.seen_at}"] = _text(_FOREIGN, foreign)
     for move in history.moves:
         entries["move", f"{move.vm_id} {move.started_at}"] = _text(_MOVE, move)
+    # What the process was told to do with everything is kept once, not with each cluster.
+    of_all = history.cluster == ""
+    for stop in history.stops:
+        is_kept = stop.source in (StopSource.API, StopSource.SIGNAL)
+        if is_kept and (stop.scope is StopScope.EVERYTHING) == of_all:
+            entries["stop", stop.id] = _text(_STOP, stop)
+    for approval in history.approvals:
+        entries["approval", f"{approval.digest} {approval.at}"] = _text(_APPROVAL, approval)
+    for spec in history.specs.values():
+        entries["spec", spec.key] = _text(_SPEC, spec)
+    for result in history.results:
+        entries["result", result.intent] = _text(_RESULT, result)
+    for node in sorted(history.nodes_away):
+        entries["node away", node] = "{}"
+    for node, since in history.node_up_since.items():
+        entries["node up", node] = _text(_TIME, since)
     return entries
 
 
@@ -226,8 +311,20 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
         sightings=MappingProxyType({sighting.vm_id: sighting for sighting in sightings}),
         foreign=tuple(_FOREIGN.validate_json(body) for _, body in of("foreign")),
         moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
+        specs=MappingProxyType({key: _SPEC.validate_json(body) for key, body in of("spec")}),
+        results=_in_order(_RESULT.validate_json(body) for _, body in of("result")),
+        nodes_away=frozenset(node for node, _ in of("node away")),
+        node_up_since=MappingProxyType(
+            {node: _TIME.validate_json(body) for node, body in of("node up")}
+        ),
+        stops=tuple(_STOP.validate_json(body) for _, body in of("stop")),
+        approvals=tuple(_APPROVAL.validate_json(body) for _, body in of("approval")),
         trusted=_TRUST in entries,
     )
+
+
+def _in_order(results: Iterable[Result]) -> tuple[Result, ...]:
+    return tuple(sorted(results, key=lambda result: (result.at, result.intent)))
 
 
 def _recalled(intent: Intent, is_answered: bool) -> Intent:
@@ -246,8 +343,18 @@ def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = N
     return adapter.dump_json(entry, exclude=exclude).decode()
 
 
+def _command(body: str, answer: str | None) -> PastCommand:
+    said = json.loads(answer) if answer is not None else {}
+    return PastCommand(
+        intent=_INTENT.validate_json(body),
+        why=said.get("why", ""),
+        result=said.get("result"),
+    )
+
+
 def _answer(cluster: str, outcome: Outcome) -> tuple[str, str, str]:
     said = {
+        "why": why(outcome.action),
         "result": outcome.result.value,
         "condition": outcome.condition,
         "found": outcome.found,

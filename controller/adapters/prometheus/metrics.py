@@ -15,11 +15,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from controller.adapters.prometheus.table import METRICS, CyclePhase, Kind, Metric
+from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase, Kind, Metric
 from controller.model.history import ForeignMove
 from controller.model.observed import NodeObserved, NodeState
-from controller.model.plan import Verdict
+from controller.model.plan import HoldReason, Verdict
 from controller.model.report import ClusterReport
+from controller.planning.approvals import waiting_for_approval
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -165,6 +166,9 @@ def _of_vms(report: ClusterReport) -> Iterator[Sample]:
     every = {(h.key, h.reason) for h in (*report.cluster_holds, *report.plan.holds)}
     holds = [reason for _, reason in every]
     yield from (("ownernode_holds", (r.value,), holds.count(r)) for r in sorted(set(holds)))
+    for brake in sorted({reason for _, reason in every} & {*map(HoldReason, Brake)}):
+        yield "ownernode_brake_engaged", (brake.value,), 1
+    yield "ownernode_approval_waiting", (), len(waiting_for_approval(report))
     intents = [vm.intent for vm in report.vms if vm.intent is not None]
     for kind in sorted({i.kind for i in intents}):
         yield "ownernode_actions_in_flight", (kind,), sum(i.kind == kind for i in intents)

@@ -39,6 +39,23 @@ class Operation(StrEnum):
     START = "startRole"
     REGISTER = "registerVm"
     CREATE = "createVm"
+    CLAIM = "claimEpoch"
+
+
+class Brake(StrEnum):
+    """What slows or stops changes although they are due and possible: HoldReasons of that kind."""
+
+    STOPPED = HoldReason.STOPPED.value
+    PAUSED = HoldReason.PAUSED.value
+    APPROVAL_NEEDED = HoldReason.APPROVAL_NEEDED.value
+    SPECS_SHRANK = HoldReason.SPECS_SHRANK.value
+    CANARY = HoldReason.CANARY.value
+    CONTESTED = HoldReason.CONTESTED.value
+    FAILURES = HoldReason.FAILURES.value
+    OUTCOMES_UNKNOWN = HoldReason.OUTCOMES_UNKNOWN.value
+    TOO_MANY_UNKNOWN = HoldReason.TOO_MANY_UNKNOWN.value
+    NODES_DARK = HoldReason.NODES_DARK.value
+    CLOCK_JUMPED = HoldReason.CLOCK_JUMPED.value
 
 
 class RequestResult(StrEnum):
@@ -110,6 +127,17 @@ _GAUGES = (
         kind=Kind.GAUGE,
         help="Changes that are due and do not start now, by reason.",
         labels=(Label(name="reason", values=HoldReason),),
+    ),
+    Metric(
+        name="ownernode_brake_engaged",
+        kind=Kind.GAUGE,
+        help="1 while a brake, a stop or a pause holds anything.",
+        labels=(Label(name="brake", values=Brake),),
+    ),
+    Metric(
+        name="ownernode_approval_waiting",
+        kind=Kind.GAUGE,
+        help="Plans and changes of specs that wait for somebody to approve them.",
     ),
     Metric(
         name="ownernode_actions_in_flight",

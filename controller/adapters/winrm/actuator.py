@@ -11,6 +11,7 @@ from controller.errors import (
     RemoteFailed,
     Unreachable,
 )
+from controller.model.control import Fence
 from controller.model.desired import VMTemplate
 from controller.model.plan import Action, ActionKind
 from controller.model.report import Outcome, OutcomeResult
@@ -26,9 +27,22 @@ class ClusterActuator:
     def __init__(self, caller: NodeCaller) -> None:
         self._caller = caller
 
-    async def submit(self, action: Action, intent_id: str) -> Outcome:
+    async def claim(self, fence: Fence, node: str) -> str | None:
+        """Have the node write the claim into the cluster database."""
+        arguments = {"epoch": fence.epoch, "holder": fence.holder}
+        try:
+            data = await self._caller.call(
+                node, "claimEpoch", arguments, timeout_seconds=SUBMIT_SECONDS
+            )
+        except OwnernodeError as error:
+            return str(error)
+        if data.get("outcome") == "submitted":
+            return None
+        return f"{node} answered {str(data)[:_TEXT_CHARACTERS_MAX]}"
+
+    async def submit(self, action: Action, intent_id: str, fence: Fence) -> Outcome:
         """Have the node check the conditions and act; an outcome in every case."""
-        node, operation, arguments = command_for(action, intent_id)
+        node, operation, arguments = command_for(action, intent_id, fence)
         try:
             data = await self._caller.call(
                 node, operation, arguments, timeout_seconds=SUBMIT_SECONDS
@@ -40,37 +54,28 @@ class ClusterActuator:
         return read_outcome(action, intent_id, data)
 
 
-def command_for(action: Action, intent_id: str) -> tuple[str, str, Mapping[str, Any]]:
+def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str, Mapping[str, Any]]:
     """The node to ask, the operation and its arguments.
 
     Every cmdlet runs on the node concerned: a second hop would need delegated credentials.
     """
-    arguments: dict[str, Any]
+    given: dict[str, Any] = {"intent": intent_id, "epoch": fence.epoch, "holder": fence.holder}
     match action.kind:
         case ActionKind.MOVE:
             assert action.source is not None, "a move is planned from an owner"
-            arguments = {
-                "intent": intent_id,
-                "vmId": action.vm_id,
-                "source": action.source,
-                "target": action.target,
-            }
-            return action.source, "moveRole", arguments
+            given |= {"vmId": action.vm_id, "source": action.source, "target": action.target}
+            return action.source, "moveRole", given
         case ActionKind.START:
             node = action.source or action.target
-            return node, "startRole", {"intent": intent_id, "vmId": action.vm_id, "node": node}
+            return node, "startRole", given | {"vmId": action.vm_id, "node": node}
         case ActionKind.REGISTER:
             node = action.source or action.target
-            return node, "registerVm", {"intent": intent_id, "vmId": action.vm_id, "node": node}
+            return node, "registerVm", given | {"vmId": action.vm_id, "node": node}
         case ActionKind.CREATE:
             assert action.template is not None, "a creation is planned from a template"
-            arguments = {
-                "intent": intent_id,
-                "node": action.target,
-                "name": action.vm,
-                "template": template_arguments(action.template),
-            }
-            return action.target, "createVm", arguments
+            given |= {"node": action.target, "name": action.vm}
+            given |= {"template": template_arguments(action.template)}
+            return action.target, "createVm", given
         case _:
             assert_never(action.kind)
 

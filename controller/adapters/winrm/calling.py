@@ -1,11 +1,13 @@
 """How observer and actuator reach a node, whatever lies between."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 READ_ONLY = frozenset({"ping", "observe"})
 """Operations that change nothing and may be asked again whenever an answer is lost."""
 STARTS_A_JOB = frozenset({"registerVm", "createVm"})
+Barred = Callable[[str], str | None]
+"""Intent id, empty for a command without -> why it must not leave now; None when it may."""
 
 
 class NodeCaller(Protocol):

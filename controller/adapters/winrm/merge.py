@@ -11,6 +11,7 @@ from datetime import datetime
 
 from controller.adapters.winrm.parsing import (
     ClusterFacts,
+    FenceFacts,
     ListedRole,
     ListedVolume,
     Lists,
@@ -96,6 +97,7 @@ def merge(look: Look) -> ObservedState:
             gap = Gap(node=node.name, reason=GapReason.UNREACHABLE, detail="was not asked in time")
             gaps[fold(node.name), gap.reason] = gap
     cluster = _cluster_facts(s.reply.cluster for s in seen)
+    fence = _agreed_fence(look, nodes)
     limits = [s.reply.own.migrations_max for s in seen]
     return ObservedState(
         cluster=look.cluster,
@@ -112,6 +114,10 @@ def merge(look: Look) -> ObservedState:
         migrations_parallel_max=cluster.migrations_parallel_max or min(limits, default=None),
         balancer_mode=cluster.balancer_mode,
         functional_level=cluster.functional_level,
+        epoch=fence.epoch,
+        epoch_holder=fence.holder,
+        # Forbidding is believed of any node: to stop for nothing harms less than to go on.
+        stop_flag=next((s.reply.fence.stop for s in seen if s.reply.fence.stop), None),
     )
 
 
@@ -158,11 +164,28 @@ def agree_on_nodes(
     return agreed, tuple(gaps)
 
 
+def replies_agree(a: NodeReply, b: NodeReply) -> bool:
+    """Whether two nodes gave the same of all that is the same wherever it is asked."""
+    same_lists = a.lists is not None and b.lists is not None and lists_agree(a.lists, b.lists)
+    return same_lists and a.fence == b.fence
+
+
 def lists_agree(a: Lists, b: Lists) -> bool:
     """Whether two nodes gave the same cluster-wide lists; free space changes with every read."""
     return set(a.roles) == set(b.roles) and {(fold(v.path), v.size_bytes) for v in a.volumes} == {
         (fold(v.path), v.size_bytes) for v in b.volumes
     }
+
+
+def _agreed_fence(look: Look, nodes: tuple[NodeObserved, ...]) -> FenceFacts:
+    """The claim in the cluster database, if two nodes said the same: one may be cut off.
+
+    Where only one node could be asked at all, its word is enough.
+    """
+    told = [s.reply.fence for s in look.seen if s.reply.lists is not None]
+    asked = sum(is_asked(n.state, isolated=n.isolated) for n in nodes)
+    agreed = look.lists is not None and len(told) >= min(2, asked) and len(set(told)) == 1
+    return told[0] if agreed else FenceFacts()
 
 
 def _all_flags(values: Iterable[int]) -> int:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from controller.adapters.winrm.agent import NodeAgent
+from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.credentials import CredentialSource
 from controller.adapters.winrm.endpoints import endpoint_of
 from controller.adapters.winrm.logons import LogonGates
@@ -31,7 +32,9 @@ class WinRMNodes:
         gates: LogonGates,
         program: AgentProgram,
         limits: Limits | None = None,
+        barred: Barred = lambda intent: None,
     ) -> None:
+        """`barred` is asked by a node's thread right before a command is sent; see `Barred`."""
         self.calls: Counter[tuple[str, str]] = Counter()
         self._connection = connection
         self._gate = gates.gate(
@@ -39,6 +42,7 @@ class WinRMNodes:
         )
         self._program = program
         self._limits = limits or Limits()
+        self._barred = barred
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="winrm")
         self._agents: dict[str, NodeAgent] = {}
 
@@ -79,6 +83,7 @@ class WinRMNodes:
                     gate=self._gate,
                     program=self._program,
                     limits=self._limits,
+                    barred=self._barred,
                 )
             except SpecError as error:
                 raise Unreachable(str(error)) from error

@@ -12,8 +12,8 @@ from controller.adapters.winrm.merge import (
     Seen,
     agree_on_nodes,
     is_asked,
-    lists_agree,
     merge,
+    replies_agree,
 )
 from controller.adapters.winrm.parsing import Lists, NodeReply, parse_observation
 from controller.adapters.winrm.states import NODE_ISOLATED, NODE_STATES
@@ -199,16 +199,15 @@ class ClusterObserver:
             listed = look.listed()
             if not listed:
                 return None
-            lists = [reply.lists for reply in listed if reply.lists is not None]
-            if all(lists_agree(lists[0], other) for other in lists[1:]):
-                return lists[0]
+            if all(replies_agree(listed[0], other) for other in listed[1:]):
+                return listed[0].lists
             if attempt == 0:  # most likely a role changed between the two reads
                 for reply in listed:
                     look.seen.pop(fold(reply.node))
                 await self._ask(look, [reply.node for reply in listed])
                 self._check_membership(look)
         names = " and ".join(reply.node for reply in look.listed())
-        detail = f"{names} give different lists of roles or volumes"
+        detail = f"{names} give different lists of roles or volumes, or show different epochs"
         look.refuse("", Gap(node="", reason=GapReason.DISAGREES, detail=detail))
         return None
 

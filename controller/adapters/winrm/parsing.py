@@ -37,6 +37,15 @@ class ClusterFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FenceFacts:
+    """The private properties of the cluster that say who may act on it."""
+
+    epoch: int | None = None
+    holder: str | None = None
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """How one node sees another, or itself; enumerations as numbers."""
 
@@ -142,6 +151,7 @@ class NodeReply:
 
     node: str
     cluster: ClusterFacts
+    fence: FenceFacts
     nodes: tuple[NodeView, ...]
     own: SelfFacts
     vms: tuple[VMFacts, ...]
@@ -164,6 +174,12 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
             functional_level=cluster.optional_number("functionalLevel"),
             migrations_parallel_max=cluster.optional_number("migrationsParallelMax"),
             balancer_mode=cluster.optional_number("balancerMode"),
+        ),
+        fence=FenceFacts(
+            epoch=cluster.optional_number("epoch"),
+            # Text, not a GUID: what somebody wrote there by hand must not blind us.
+            holder=cluster.optional_text("holder"),
+            stop=cluster.optional_text("stop"),
         ),
         nodes=tuple(
             NodeView(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from winrm.protocol import Protocol
 
+from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.endpoints import Endpoint
 from controller.adapters.winrm.failures import (
     FAILURES,
@@ -104,8 +105,10 @@ class NodeSession:
         gate: LogonGate,
         program: AgentProgram,
         limits: Limits,
+        barred: Barred,
     ) -> None:
         self._node = endpoint.node
+        self._barred = barred
         self._gate = gate
         self._program = program
         self._limits = limits
@@ -156,7 +159,8 @@ class NodeSession:
             self._discard()
         self._ensure_open()
         self._calls += 1
-        reply = self._carry(call_id, encode_call(call_id, operation, arguments), repeatable)
+        intent = None if repeatable else str(arguments.get("intent", ""))
+        reply = self._carry(call_id, encode_call(call_id, operation, arguments), intent)
         self._silent_calls = 0
         if not reply.ok:
             raise remote_error(reply, self._node)
@@ -173,14 +177,18 @@ class NodeSession:
 
     # one call
 
-    def _carry(self, call_id: str, line: bytes, repeatable: bool) -> Reply:
-        """Send the line, and again after each lost exchange, until its reply is whole."""
+    def _carry(self, call_id: str, line: bytes, intent: str | None) -> Reply:
+        """Send the line, and again after each lost exchange, until its reply is whole.
+
+        `intent` is None for what is repeatable.
+        """
         maybe_executed = False
         to_send = True
         self._reader.expect(call_id)
         for recovery in itertools.count():
             try:
                 if to_send:
+                    self._check_bar(intent, maybe_executed)
                     self._send(line)
                     maybe_executed, to_send = True, False
                 answer = self._receive()
@@ -188,7 +196,7 @@ class NodeSession:
                 return answer
             except FAILURES as failure:
                 maybe_executed |= isinstance(failure, Lost) and failure.touched
-                if isinstance(failure, ShellGone) and repeatable:
+                if isinstance(failure, ShellGone) and intent is None:
                     maybe_executed = False
                 self._silent_calls += isinstance(failure, Ended)
                 given_up = isinstance(failure, Ended | LogonRefused) or (
@@ -203,6 +211,13 @@ class NodeSession:
                 self._prepare_repeat(failure, recovery, call_id, maybe_executed)
                 to_send = True
         raise AssertionError("count() does not end")
+
+    def _check_bar(self, intent: str | None, maybe_executed: bool) -> None:
+        """Ask once more: a shell may have taken seconds to open, a repeat comes later still."""
+        why = self._barred(intent) if intent is not None else None
+        if why is not None:
+            text = f"not sent to {self._node}: {why}"
+            raise OutcomeUnknown(text) if maybe_executed else Busy(text)
 
     def _prepare_repeat(
         self, failure: Exception, recovery: int, call_id: str, maybe_executed: bool

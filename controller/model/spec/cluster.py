@@ -7,6 +7,7 @@ someone enforces.
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ConfigDict, Field
 
@@ -29,6 +30,7 @@ from controller.model.spec.base import (
     exactly_one_rule,
     repeated,
 )
+from controller.model.window import parse_cron
 
 EnvironmentName = Annotated[
     str, Text("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable", 128)
@@ -142,17 +144,18 @@ class Window(Part):
 class Brakes(Part):
     """What slows the controller down when much changes."""
 
-    changes_per_commit: Annotated[int, Percent()] | None = Field(
-        default=None,
-        description="Share of the VMs that one commit may change without approval.",
+    changes_per_commit: Annotated[int, Percent()] = Field(
+        default=10,
+        description="Share of the VMs that one change of the specs may make due without approval; "
+        "five VMs always may.",
     )
     cooldown_seconds: Annotated[int, Duration(0, 86400)] = Field(
         default=600,
         alias="cooldown",
         description="Time between two moves of one VM by the controller, such as 10m.",
     )
-    moves_per_vm_per_day: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None,
+    moves_per_vm_per_day: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=3,
         alias="movesPerVMPerDay",
         description="Moves of one VM by the controller in 24 hours at an unchanged spec.",
     )
@@ -175,6 +178,16 @@ class Timing(Part):
         default=60,
         alias="settle",
         description="Distance of the two complete looks that settle a lost command as not done.",
+    )
+    node_stable_seconds: Annotated[int, Duration(0, 86400)] = Field(
+        default=600,
+        alias="nodeStable",
+        description="How long a node that was away must be back before it takes VMs.",
+    )
+    failure_pause_seconds: Annotated[int, Duration(1, 86400)] = Field(
+        default=1800,
+        alias="failurePause",
+        description="Nothing starts for so long after three failures in the last ten commands.",
     )
 
 
@@ -240,6 +253,24 @@ class FailoverClusterSpec(Spec):
                 f"perCluster {self.migration.per_cluster}",
                 expected="perCluster not below perNode",
             )
+        for index, window in enumerate(self.windows):
+            yield from _unreadable(window, ("windows", index))
+
+
+def _unreadable(window: Window, at: tuple[str | int, ...]) -> Iterator[Contradiction]:
+    """A schedule or time zone that is well-formed and means nothing."""
+    try:
+        parse_cron(window.schedule)
+    except ValueError as error:
+        yield Contradiction(at=(*at, "schedule"), message=str(error))
+    try:
+        ZoneInfo(window.time_zone)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        yield Contradiction(
+            at=(*at, "timeZone"),
+            message=f"{window.time_zone} is not known on this machine",
+            expected="an IANA time zone",
+        )
 
 
 class FailoverCluster(Resource):

@@ -17,16 +17,12 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
         "spec.connection.transport": frozenset({"WinRM"}),
         "spec.connection.authentication": frozenset({"NTLM", "Basic"}),
         "spec.connection.credentials.secretRef": frozenset(),
-        "spec.mode": frozenset({"Observe", "Enforce"}),
+        # A move takes no node down, so fault domains mean nothing to it; they come with rules over
+        # nodes and with the emptying of nodes.
         "spec.nodes": frozenset(),
-        "spec.capacity.tolerateNodeFailures": frozenset({0}),
-        "spec.windows": frozenset(),
-        "spec.brakes.changesPerCommit": frozenset(),
-        "spec.brakes.movesPerVMPerDay": frozenset(),
         "spec.nativePolicy": frozenset({"Ignore"}),
     },
     "VirtualMachinePlacement": {
-        "spec.owners.failback": frozenset({"WhenAvailable", "Never"}),
         "spec.highAvailability.priority": frozenset(),
         "spec.migration.processorCompatibility": frozenset({"Unmanaged"}),
         "spec.template.network.vlan": frozenset(),

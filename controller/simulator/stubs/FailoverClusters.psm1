@@ -102,6 +102,23 @@ function Move-ClusterVirtualMachineRole {
     Invoke-World 'Move-ClusterVirtualMachineRole' $PSBoundParameters
 }
 
+function Set-ClusterParameter {
+    [CmdletBinding()]
+    param(
+        [string]$Cluster,
+        [switch]$Create,
+        [switch]$Delete,
+        [psobject]$InputObject,
+        [Parameter(ParameterSetName = 'Multiple Parameter')]
+        [object]$Multiple,
+        [Parameter(ParameterSetName = 'Single Parameter')]
+        [string]$Name,
+        [Parameter(ParameterSetName = 'Single Parameter')]
+        [psobject]$Value
+    )
+    Invoke-World 'Set-ClusterParameter' $PSBoundParameters
+}
+
 function Start-ClusterGroup {
     [CmdletBinding()]
     param(

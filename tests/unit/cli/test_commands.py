@@ -33,7 +33,8 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0
     for command in (
         *("demo", "run", "validate", "plan", "apply", "snapshot"),
-        *("status", "explain", "crd", "schema", "simulate"),
+        *("status", "explain", "history", "crd", "schema", "simulate"),
+        *("pause", "resume", "stop", "approve"),
     ):
         assert f"\n  {command} " in done.stdout
     loaded = subprocess.run(
@@ -48,7 +49,10 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "run", "validate", "plan", "apply", "snapshot", "status", "explain", "crd", "schema"],
+    [
+        *("demo", "run", "validate", "plan", "apply", "snapshot", "status", "explain", "crd"),
+        *("schema", "history", "pause", "resume", "stop", "approve"),
+    ],
 )
 def test_each_command_explains_itself(command: str) -> None:
     """`COMMAND --help` needs no argument, and exits 0."""
@@ -97,6 +101,12 @@ def test_a_cluster_document_among_placements_is_a_finding() -> None:
         (("schema", "pod"), 2),
         (("apply", "--config", "nowhere.yaml", "--specs", "nowhere"), 2),
         (("no-such-command",), 2),
+        (("stop",), 2),
+        (("pause", "SQL01"), 2),
+        (("approve", "--reason", "x"), 2),
+        (("stop", "--reason", "x", "--token-file", "nowhere"), 1),
+        (("stop", "--reason", "x", "--token-file", "README.md", "--for", "soon"), 1),
+        (("history", "SQL01", "--url", "http://127.0.0.1:1"), 1),
         (("plan", "--specs", "deploy/examples/specs"), 1),
         (("plan", "--specs", "deploy/examples/specs", "--snapshot", "README.md"), 1),
         (("status", "--url", "http://127.0.0.1:1"), 1),

@@ -17,6 +17,7 @@ from controller.adapters.http.board import Board
 from controller.adapters.http.page import VMS_SHOWN_MAX, render_page
 from controller.adapters.http.server import bind, serve
 from controller.errors import SpecError
+from controller.model.control import Demand
 from controller.model.json_documents import read_report
 from controller.model.plan import Verdict
 from controller.model.report import ClusterReport
@@ -47,13 +48,25 @@ def with_server(
     async def explain(vm: str) -> list[dict[str, Any]]:
         return [{"vm": vm}] if vm in ("SQL01", "a/b") else []
 
+    async def nobody_asks(demand: Demand) -> str:
+        raise AssertionError(demand)
+
     async def run() -> None:
         for report in shown:
             await board.show(report)
         listening = bind("127.0.0.1", 0)
         port = listening.getsockname()[1]
         application = make_application(
-            Sources(board=board, metrics=metrics, metrics_type="text/plain", explain=explain)
+            Sources(
+                board=board,
+                metrics=metrics,
+                metrics_type="text/plain",
+                explain=explain,
+                history=explain,
+                stops=tuple,
+                give=nobody_asks,
+                token="unused",
+            )
         )
         serving = asyncio.create_task(serve(application, listening))
         await asyncio.to_thread(look, f"http://127.0.0.1:{port}")
@@ -128,8 +141,8 @@ def test_the_page_can_neither_run_script_nor_be_framed() -> None:
     with_server([report], look)
 
 
-def test_nothing_can_be_changed_over_http() -> None:
-    """This release has no verb that writes."""
+def test_what_is_for_reading_takes_nothing() -> None:
+    """Only the verbs may be written to: see test_verbs.py."""
 
     def look(url: str) -> None:
         request = urllib.request.Request(f"{url}/api/v1/status", data=b"{}", method="POST")

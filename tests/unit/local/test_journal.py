@@ -14,13 +14,16 @@ import pytest
 
 from controller.adapters.local.journal import SCHEMA_VERSION, SqliteJournal
 from controller.errors import JournalBroken
+from controller.model.control import Approval, Order, Stop, StopScope, StopSource, Verb
 from controller.model.history import (
     ForeignMove,
     History,
     Intent,
     IntentState,
     OwnMove,
+    Result,
     Sighting,
+    SpecMark,
 )
 from controller.model.plan import Action, ActionKind, ActionReason
 from controller.model.report import Outcome, OutcomeResult
@@ -78,7 +81,59 @@ def full_history() -> History:
                 revision="r1",
             ),
         ),
+        specs={
+            "name:sql01": SpecMark(key="name:sql01", digest="d2", since=NOW, accepted="d1"),
+        },
+        results=tuple(
+            Result(
+                intent=f"i{n}",
+                key="name:sql01",
+                vm="SQL01",
+                failed=n == 2,
+                at=NOW - timedelta(minutes=n),
+            )
+            for n in (2, 1)
+        ),
+        stops=(stop(),),
+        approvals=(
+            Approval(
+                digest="d1",
+                owner="anna",
+                reason="read it",
+                at=NOW,
+                revision="r1",
+                actions=("a", "b"),
+                given=("a",),
+            ),
+        ),
+        nodes_away=frozenset({"n3"}),
+        node_up_since={"n2": NOW},
         trusted=True,
+    )
+
+
+def stop(scope: StopScope = StopScope.VM, source: StopSource = StopSource.API) -> Stop:
+    return Stop(
+        id=f"{scope} {source}",
+        scope=scope,
+        name="SQL01" if scope is StopScope.VM else "",
+        source=source,
+        owner="anna",
+        reason="backup",
+        since=NOW,
+        until=NOW + timedelta(hours=2),
+    )
+
+
+def order(cluster: str = "demo") -> Order:
+    return Order(
+        id=f"o1 {cluster}",
+        verb=Verb.PAUSE,
+        cluster=cluster,
+        owner="anna",
+        reason="backup",
+        at=NOW,
+        what="VM SQL01",
     )
 
 
@@ -273,3 +328,73 @@ import controller.model.json_documents
 from controller.adapters.local.journal import SqliteJournal
 print(SqliteJournal(Path(sys.argv[1])).load("demo").intents[0].id)
 """
+
+
+def test_each_stop_is_kept_where_it_belongs_and_once(path: Path) -> None:
+    """Of everything: for the process. The file is its own memory, the cluster's flag too."""
+    every = tuple(stop(scope, source) for scope in StopScope for source in StopSource)
+    journal = SqliteJournal(path)
+    for cluster in ("", "demo"):
+        journal.load(cluster)
+        journal.keep(cluster, History(cluster=cluster, stops=every), ())
+    killed(journal)
+    journal = SqliteJournal(path)
+    of_all = {(s.scope, s.source) for s in journal.load("").stops}
+    kept = (StopSource.API, StopSource.SIGNAL)
+    assert of_all == {(StopScope.EVERYTHING, source) for source in kept}
+    narrow = [scope for scope in StopScope if scope is not StopScope.EVERYTHING]
+    found = {(s.scope, s.source) for s in journal.load("demo").stops}
+    assert found == {(scope, source) for scope in narrow for source in kept}
+
+
+def test_the_past_is_told_long_after_history_let_go_of_it(path: Path) -> None:
+    """Who ordered what, which command was given and why, whom others moved."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.open_intent("demo", intent())
+    journal.keep("demo", full_history(), (submitted(),))
+    journal.note(order())
+    journal.keep("demo", History(cluster="demo", trusted=True), ())
+    killed(journal)
+    journal = SqliteJournal(path)
+    assert journal.load("demo").intents == ()
+    past = journal.past("demo")
+    assert past.orders == (order(),)
+    assert past.foreign == full_history().foreign
+    (command,) = [c for c in past.commands if c.intent.id == intent().id]
+    assert (command.why, command.result) == ("N2 is not among its preferred owners", "Submitted")
+
+
+def test_the_past_ends_after_ninety_days(path: Path) -> None:
+    """What history needs is kept whatever its age."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.keep("demo", full_history(), (submitted(),))
+    for number, days in enumerate((89, 91)):
+        journal.note(replace(order(), id=str(days)))
+        with closing(sqlite3.connect(path)) as connection, connection:
+            sql = "UPDATE entries SET gone_at = gone_at - ? WHERE key = ?"
+            connection.execute(sql, (days * 86400, str(days)))
+            assert connection.total_changes == 1, number
+    killed(journal)
+    journal = SqliteJournal(path)
+    assert journal.load("demo") == full_history()
+    assert [o.id for o in journal.past("demo").orders] == ["89"]
+
+
+def test_a_journal_of_the_first_version_is_taken_over(path: Path) -> None:
+    """An upgrade forgets nothing; another one after it finds nothing to do."""
+    journal = SqliteJournal(path)
+    journal.load("demo")
+    journal.keep("demo", full_history(), (submitted(),))
+    killed(journal)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE entries DROP COLUMN gone_at")
+        connection.execute("PRAGMA user_version = 1")
+    for _ in range(2):
+        journal = SqliteJournal(path)
+        assert journal.load("demo") == full_history()
+        killed(journal)
+    journal = SqliteJournal(path)
+    journal.note(order())
+    assert journal.past("demo").orders == (order(),)

@@ -196,7 +196,7 @@ def test_dark_nodes_stop_everything_above_a_quarter() -> None:
     """One of four is borne, two of four are not."""
     down = [node(f"n{i}", state=NodeState.DOWN) for i in (3, 4)]
     assert cluster_holds(observed(N1, N2, node("n3"), down[1], vm("a", "n2"))) == []
-    assert cluster_holds(observed(N1, N2, *down, vm("a", "n2"))) == [HoldReason.NODES_DARK]
+    assert HoldReason.NODES_DARK in cluster_holds(observed(N1, N2, *down, vm("a", "n2")))
 
 
 def test_too_many_unknown_vms_stop_everything() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from simulated_worlds import GIB, world
+from simulated_worlds import GIB
+from simulated_worlds import world as any_world
 
 from controller.simulator.cmdlet_errors import NodeUnreachable
 from controller.simulator.invoke import invoke
@@ -17,6 +18,9 @@ from controller.simulator.world import World
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "protocol.schema.json").read_text())
 SQL = "name: SQL01, node: HV01, memory: 8Gi"
+FENCE = {"epoch": 7, "holder": "aaaaaaaa-0000-4000-8000-000000000007"}
+HELD = f"cluster: {{parameters: {{OwnernodeEpoch: 7, OwnernodeHolder: {FENCE['holder']}}}}}"
+OTHER = "bbbbbbbb-0000-4000-8000-000000000008"
 INTENT = "00000000-0000-4000-8000-000000000001"
 ROOT = "C:\\ClusterStorage\\Volume1"
 TEMPLATE: Mapping[str, Any] = {
@@ -34,6 +38,11 @@ TEMPLATE: Mapping[str, Any] = {
 }
 
 
+def world(*vms: str, more: str = "") -> World:
+    """A cluster whose holder is `FENCE`."""
+    return any_world(*vms, more=f"{HELD}\n{more}")
+
+
 def ask(sim: World, where: str, operation: str, /, **arguments: object) -> Any:
     """The data of a reply that conforms to the schema."""
     reply = respond(sim, where, operation, arguments)
@@ -43,9 +52,15 @@ def ask(sim: World, where: str, operation: str, /, **arguments: object) -> Any:
     return json.loads(json.dumps(reply["data"]))
 
 
+def claim(sim: World, node: str, epoch: int, holder: object) -> Any:
+    return ask(sim, node, "claimEpoch", epoch=epoch, holder=holder)
+
+
 def move(sim: World, node: str = "HV01", target: str = "HV02", source: str = "HV01") -> Any:
     vm_id = sim.vm("SQL01").id
-    return ask(sim, node, "moveRole", intent=INTENT, vmId=vm_id, source=source, target=target)
+    return ask(
+        sim, node, "moveRole", **FENCE, intent=INTENT, vmId=vm_id, source=source, target=target
+    )
 
 
 def create(sim: World, name: str = "NEW", **changes: object) -> Any:
@@ -53,6 +68,7 @@ def create(sim: World, name: str = "NEW", **changes: object) -> Any:
         sim,
         "HV02",
         "createVm",
+        **FENCE,
         intent=INTENT,
         node="HV02",
         name=name,
@@ -92,6 +108,9 @@ def test_a_role_in_flight_shows_its_migration(links: str) -> None:
 @pytest.mark.parametrize(
     ("prepare", "condition", "found"),
     [
+        (lambda sim: sim.stop_controllers("change freeze"), "notStopped", "change freeze"),
+        (lambda sim: claim(sim, "HV03", 9, OTHER), "epochCurrent", "epoch 9"),
+        (lambda sim: sim.cluster.parameters.clear(), "epochCurrent", "none"),
         (lambda sim: sim.move_live("SQL01", "HV03"), "noMigration", "32774"),
         (lambda sim: sim.pause_vm("SQL01"), "vmRunning", "9"),
         (lambda sim: sim.lock_role("SQL01"), "notLocked", "locked"),
@@ -113,8 +132,38 @@ def test_a_move_is_refused_by_the_first_condition_that_fails(
     """Nothing reaches the cluster."""
     sim = world(SQL)
     prepare(sim)
+    before = len(sim.commands)
     assert move(sim) == {"outcome": "refused", "condition": condition, "found": found}
-    assert sim.commands == []
+    assert len(sim.commands) == before
+
+
+def test_who_claims_later_with_a_higher_epoch_holds_the_cluster() -> None:
+    """Never the same epoch twice, nor an older one; every node shows the holder at once."""
+    sim = any_world(SQL)
+    assert move(sim)["condition"] == "epochCurrent"
+    assert claim(sim, "HV02", 7, FENCE["holder"]) == {"outcome": "submitted"}
+    for epoch in (7, 6):
+        refused = {"outcome": "refused", "condition": "epochOlder", "found": "epoch 7"}
+        assert claim(sim, "HV01", epoch, OTHER) == refused
+    assert claim(sim, "HV01", 8, OTHER.upper()) == {"outcome": "submitted"}
+    for node in ("HV01", "HV02", "HV03"):
+        shown = ask(sim, node, "observe", clusterWide=False)["cluster"]
+        assert (shown["epoch"], shown["holder"], shown["stop"]) == (8, OTHER, None)
+    assert move(sim)["found"] == "epoch 8"
+
+
+def test_nobody_claims_a_stopped_cluster_or_from_its_smaller_side() -> None:
+    """The flag comes first; a node without the majority writes nothing and shows what it knew."""
+    sim = world(SQL, more="doubts: {cut_off_node_answers: old}")
+    sim.stop_controllers("freeze")
+    assert claim(sim, "HV01", 8, OTHER)["condition"] == "notStopped"
+    sim.allow_controllers()
+    sim.cut_off("HV01")
+    arguments = {"epoch": 8, "holder": OTHER}
+    assert not respond(sim, "HV01", "claimEpoch", arguments)["ok"]
+    assert claim(sim, "HV02", 9, OTHER) == {"outcome": "submitted"}
+    assert ask(sim, "HV01", "observe", clusterWide=False)["cluster"]["epoch"] == 7
+    assert ask(sim, "HV03", "observe", clusterWide=False)["cluster"]["epoch"] == 9
 
 
 def test_a_queued_role_is_told_from_a_moving_one() -> None:
@@ -137,7 +186,7 @@ def test_registration_and_start() -> None:
     """A job registers the VM; then its role can be started on its node."""
     sim = world("name: LOOSE, node: HV02, clustered: false, state: Off")
     vm_id = sim.vm("LOOSE").id
-    asked = {"intent": INTENT, "vmId": vm_id, "node": "HV02"}
+    asked = {**FENCE, "intent": INTENT, "vmId": vm_id, "node": "HV02"}
     assert ask(sim, "HV02", "startRole", **asked)["condition"] == "roleExists"
     assert ask(sim, "HV02", "registerVm", **asked) == {"outcome": "submitted"}
     assert ask(sim, "HV02", "registerVm", **asked) == {

@@ -97,10 +97,11 @@ def test_cluster_limit_counts_where_nodes_differ() -> None:
 
 
 def test_mode_decides_whether_commands_may_leave() -> None:
-    """The plan is the same; in Observe, the default, nothing of it is done."""
+    """The plan is the same; in Observe, the default, and before a yes in Suggest, none of it is."""
     world = observed(*NODES, vm("A", "HV02"))
     spec = small("a", "owners: {preferred: [HV01]}")
-    for cluster, acts in ((CLUSTER, False), (ENFORCE, True)):
+    suggest = ENFORCE.replace("Enforce", "Suggest")
+    for cluster, acts in ((CLUSTER, False), (suggest, False), (ENFORCE, True)):
         desired, past = state(spec, cluster=cluster), history()
         plan, findings = decide(desired, world, past, NOW)
         assert moves(plan) == [("A", "HV01")]
@@ -237,3 +238,18 @@ def test_account_is_read_from_the_file(tmp_path: Path) -> None:
     connection = state(small("a"), cluster=cluster).connection
     source = CredentialSource(file=connection.credentials_file, env=connection.credentials_env)
     assert source.read().username == "svc"
+
+
+def test_share_of_changes_decides_what_needs_approval() -> None:
+    """Of sixty VMs six may be changed unasked, or twelve."""
+    names = [f"v{number}" for number in range(60)]
+    world = observed(*NODES, *(vm(name.upper(), "HV01", memory=1) for name in names))
+    before = [small(name, "owners: {preferred: [HV01]}") for name in names]
+    after = [small(name, "owners: {preferred: [HV02]}") for name in names[:7]] + before[7:]
+    for share, waiting in (("10%", 7), ("20%", 0)):
+        cluster = f"{ENFORCE}  brakes: {{changesPerCommit: {share}}}\n"
+        past = absorb(history(), state(*before, cluster=cluster), world, NOW)
+        desired = state(*after, cluster=cluster)
+        plan, _ = decide(desired, world, absorb(past, desired, world, NOW), NOW)
+        held = [hold for hold in plan.holds if hold.reason is HoldReason.APPROVAL_NEEDED]
+        assert len(held) == waiting

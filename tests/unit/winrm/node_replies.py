@@ -83,6 +83,9 @@ def listed(*roles: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+NOBODY: Mapping[str, Any] = {"epoch": None, "holder": None, "stop": None}
+
+
 def reply(
     node: str,
     *,
@@ -90,6 +93,7 @@ def reply(
     vms: Sequence[Mapping[str, Any]] = (),
     roles: Sequence[Mapping[str, Any]] = (),
     lists: Mapping[str, Any] | None = None,
+    fence: Mapping[str, Any] = NOBODY,
     **changes: Any,
 ) -> dict[str, Any]:
     """All that one node says."""
@@ -101,6 +105,7 @@ def reply(
             "functionalLevel": 12,
             "migrationsParallelMax": 2,
             "balancerMode": 0,
+            **fence,
         },
         "nodes": [dict(node) for node in nodes],
         "self": {

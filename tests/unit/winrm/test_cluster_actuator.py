@@ -18,12 +18,14 @@ from controller.errors import (
     RemoteFailed,
     Unreachable,
 )
+from controller.model.control import Fence
 from controller.model.desired import DiskTemplate, VMTemplate
 from controller.model.plan import Action, ActionKind, ActionReason
 from controller.model.report import OutcomeResult
 from tests.support.virtual_time import run_virtual
 
 INTENT = "11111111-1111-4111-8111-111111111111"
+FENCE = Fence(epoch=7, holder="33333333-3333-4333-8333-333333333333")
 VM = "22222222-2222-4222-8222-222222222222"
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "protocol.schema.json").read_text())
 TEMPLATE = VMTemplate(
@@ -68,7 +70,7 @@ def test_command_goes_to_the_node_concerned_in_the_documented_shape(
     action: Action, node: str, operation: str
 ) -> None:
     """No second hop: a VM is moved and started by its owner, created on its target."""
-    found_node, found_operation, arguments = command_for(action, INTENT)
+    found_node, found_operation, arguments = command_for(action, INTENT, FENCE)
     assert (found_node, found_operation) == (node, operation)
     shape = {**SCHEMA["$defs"][f"{operation}.arguments"], "$defs": SCHEMA["$defs"]}
     jsonschema.validate(arguments, shape)
@@ -106,7 +108,7 @@ def test_only_what_certainly_did_not_leave_is_not_sent(
 ) -> None:
     """An error after the command may have been executed ends nothing: observation decides."""
     move = planned(ActionKind.MOVE, "HV01", "HV02")
-    outcome = run_virtual(ClusterActuator(Failing(error)).submit(move, INTENT))
+    outcome = run_virtual(ClusterActuator(Failing(error)).submit(move, INTENT, FENCE))
     assert (outcome.result, outcome.detail) == (result, "x")
     assert (outcome.intent_id, outcome.action) == (INTENT, move)
 
@@ -132,3 +134,44 @@ def test_reply_that_is_not_as_documented_settles_nothing(
     """Only the two documented answers are believed."""
     outcome = read_outcome(planned(ActionKind.MOVE, "HV01", "HV02"), INTENT, data)
     assert (outcome.result, outcome.found) == (result, found)
+
+
+class Answering(Failing):
+    """A way to the nodes on which every call is answered alike."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    async def call(
+        self, node: str, operation: str, arguments: Mapping[str, Any], *, timeout_seconds: float
+    ) -> Mapping[str, Any]:
+        self.asked.append((node, operation, arguments))
+        return self.data
+
+
+def test_a_claim_is_one_call_in_the_documented_shape() -> None:
+    """The epoch and the name under which it is claimed, and nothing else."""
+    nodes = Answering({"outcome": "submitted"})
+    assert run_virtual(ClusterActuator(nodes).claim(FENCE, "HV02")) is None
+    ((node, operation, arguments),) = nodes.asked
+    assert (node, operation) == ("HV02", "claimEpoch")
+    shape = {**SCHEMA["$defs"]["claimEpoch.arguments"], "$defs": SCHEMA["$defs"]}
+    jsonschema.validate(arguments, shape)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        (
+            Answering({"outcome": "refused", "condition": "epochOlder", "found": "epoch 9"}),
+            "epoch 9",
+        ),
+        (Answering({}), "HV02 answered {}"),
+        (Failing(Unreachable("no answer")), "no answer"),
+        (Failing(OutcomeUnknown("time is up")), "time is up"),
+    ],
+)
+def test_a_claim_that_failed_says_why(nodes: Failing, said: str) -> None:
+    """Text for people only: who holds the cluster, the next look says."""
+    assert said in str(run_virtual(ClusterActuator(nodes).claim(FENCE, "HV02")))

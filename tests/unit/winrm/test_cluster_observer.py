@@ -270,6 +270,24 @@ def test_evidence_of_each_node_has_the_time_at_which_it_was_asked() -> None:
     play(story)
 
 
+def test_nodes_that_show_different_epochs_make_a_gap() -> None:
+    """A cut-off node goes on showing the claim before last: such a view is no ground to act on."""
+
+    async def story(look: Look) -> None:
+        look.world.cluster.parameters["ownernodeepoch"] = ("OwnernodeEpoch", 4)
+        look.world.cluster.parameters["ownernodeholder"] = ("OwnernodeHolder", "h4")
+        assert (await look.observe()).epoch == 4
+        old = look.caller.others["HV02"] = InProcessCaller(load_world(WORLD), look.clock)
+        old.world.cluster.parameters["ownernodeepoch"] = ("OwnernodeEpoch", 3)
+        seen = await look.observe()
+        assert [(g.node, g.reason) for g in seen.gaps] == [("", GapReason.DISAGREES)]
+        assert (seen.epoch, seen.epoch_holder) == (None, None)
+        old.world.cluster.parameters |= look.world.cluster.parameters
+        assert (await look.observe()).epoch == 4
+
+    play(story)
+
+
 def test_nodes_are_remembered_through_a_total_outage() -> None:
     """The network to all nodes is away for two looks: those that no seed names stay gaps.
 

@@ -285,3 +285,35 @@ def test_nobody_answered_is_not_an_empty_cluster() -> None:
         ("HV02", NodeState.UNKNOWN, False),
     ]
     assert [g.node for g in seen.gaps] == ["HV01", "HV02"]
+
+
+CLAIM = {"epoch": 7, "holder": "h7", "stop": None}
+
+
+def claims(*fences: dict[str, Any], agreed: bool = True, silent: int = 0) -> tuple[object, object]:
+    """Epoch and stop flag of what nodes said that give the lists; `silent` others said nothing."""
+    nodes = [view(f"HV{n:02}") for n in range(1, len(fences) + silent + 1)]
+    lists = listed()
+    replies = [
+        reply(f"HV{n:02}", nodes=nodes, lists=lists, fence=fence)
+        for n, fence in enumerate(fences, 1)
+    ]
+    seen = merged(*replies, lists=lists if agreed else None)
+    assert (seen.epoch is None) == (seen.epoch_holder is None)
+    return seen.epoch, seen.stop_flag
+
+
+def test_two_nodes_that_say_the_same_are_believed_who_holds_the_cluster() -> None:
+    """One of them may be cut off and show what was true before; alone it is no evidence."""
+    assert claims(CLAIM, CLAIM) == (7, None)
+    assert claims(CLAIM, {**CLAIM, "epoch": 6}) == (None, None)
+    assert claims(CLAIM, {**CLAIM, "holder": "h8"}) == (None, None)
+    assert claims(CLAIM, silent=1) == (None, None)
+    assert claims(CLAIM, CLAIM, agreed=False) == (None, None)
+    assert claims(CLAIM) == (7, None)
+
+
+def test_one_node_is_enough_to_see_the_stop_flag() -> None:
+    """To stop for nothing harms less than to go on."""
+    assert claims(CLAIM, {**CLAIM, "stop": "freeze"}) == (None, "freeze")
+    assert claims({**CLAIM, "stop": "freeze"}, silent=3) == (None, "freeze")

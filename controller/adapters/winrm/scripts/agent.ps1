@@ -15,6 +15,7 @@ $Operations = @{
     startRole  = 'Invoke-StartRole'
     registerVm = 'Invoke-RegisterVm'
     createVm   = 'Invoke-CreateVm'
+    claimEpoch = 'Invoke-ClaimEpoch'
 }
 
 # One write for all lines: each would become an element of its own in WinRM's answer.

@@ -55,7 +55,37 @@ function Find-Volume($Volumes, [string]$Path) {
     return $null
 }
 
+# The fence as it stands; the cluster object is kept for whoever writes to it.
+function Get-CaseFence($Case) {
+    if (-not $Case.Contains('fence')) {
+        $Case['cluster'] = Get-Cluster
+        $Case['fence'] = Get-FenceEntry $Case['cluster']
+    }
+    return $Case['fence']
+}
+
 $Conditions = @{
+    notStopped = {
+        param($Case)
+        $stop = (Get-CaseFence $Case)['stop']
+        if ($null -ne $stop) { New-Finding $stop }
+    }
+    epochCurrent = {
+        param($Case)
+        $fence = Get-CaseFence $Case
+        if ($null -eq $fence['epoch']) { return New-Finding 'none' }
+        $isHolder = Test-SameName $fence['holder'] $Case['holder']
+        if ($fence['epoch'] -ne $Case['epoch'] -or -not $isHolder) {
+            New-Finding ('epoch {0}' -f $fence['epoch'])
+        }
+    }
+    epochOlder = {
+        param($Case)
+        $known = (Get-CaseFence $Case)['epoch']
+        if ($null -ne $known -and $known -ge $Case['epoch']) {
+            New-Finding ('epoch {0}' -f $known)
+        }
+    }
     vmHere = {
         param($Case)
         $found = @(Find-Vm $Case['vmId'])

@@ -38,12 +38,33 @@ function Find-LocalNode($Nodes) {
 
 function Get-ClusterEntry {
     $cluster = Get-Cluster
+    $fence = Get-FenceEntry $cluster
     return [ordered]@{
         name                  = [string]$cluster.Name
         id                    = ConvertTo-GuidText $cluster.Id
         functionalLevel       = [int]$cluster.ClusterFunctionalLevel
         migrationsParallelMax = Get-OptionalNumber $cluster 'MaximumParallelMigrations'
         balancerMode          = [int]$cluster.AutoBalancerMode
+        epoch                 = $fence['epoch']
+        holder                = $fence['holder']
+        stop                  = $fence['stop']
+    }
+}
+
+# Who may act on this cluster, and whether somebody forbade it: private properties of the cluster,
+# which its database holds once for all nodes. One call, because a name that is absent is an error.
+function Get-FenceEntry($Cluster) {
+    $private = Get-PrivateProperties $Cluster
+    $holder = $null
+    if ($private.ContainsKey('OwnernodeHolder')) {
+        $holder = ConvertTo-Text $private['OwnernodeHolder']
+    }
+    $stop = $null
+    if ($private.ContainsKey('OwnernodeStop')) { $stop = ConvertTo-Text $private['OwnernodeStop'] }
+    return @{
+        epoch  = Get-PrivateNumber $private 'OwnernodeEpoch'
+        holder = $holder
+        stop   = $stop
     }
 }
 
@@ -184,11 +205,11 @@ function Find-Resource($Resources, [string]$Type) {
     return $null
 }
 
-# The private properties of a resource by name; none without a resource.
-function Get-PrivateProperties($Resource) {
+# The private properties of a resource or of the cluster by name; none without one.
+function Get-PrivateProperties($Object) {
     $properties = @{}
-    if ($null -ne $Resource) {
-        foreach ($parameter in @(Get-ClusterParameter -InputObject $Resource)) {
+    if ($null -ne $Object) {
+        foreach ($parameter in @(Get-ClusterParameter -InputObject $Object)) {
             $properties[[string]$parameter.Name] = $parameter.Value
         }
     }

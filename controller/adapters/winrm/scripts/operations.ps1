@@ -2,20 +2,23 @@
 #
 # Nothing here ends, saves or deletes anything: the cmdlets for it do not occur in these scripts.
 
-$MoveConditions = @(
+# Before every change: nobody forbade it, and the caller still holds the cluster.
+$FenceConditions = @('notStopped', 'epochCurrent')
+$ClaimConditions = @('notStopped', 'epochOlder')
+$MoveConditions = $FenceConditions + @(
     'vmHere', 'roleExists', 'owner', 'vmRunning', 'roleOnline', 'notQueued', 'notLocked',
     'noMigration', 'notBusy', 'targetExists', 'targetUp', 'targetNotDraining',
     'targetNotIsolated', 'targetNotQuarantined', 'targetNotAvoided', 'targetPossible'
 )
-$StartConditions = @(
+$StartConditions = $FenceConditions + @(
     'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notQueued', 'notLocked',
     'noMigration', 'notBusy', 'nodeUp'
 )
-$RegisterConditions = @(
+$RegisterConditions = $FenceConditions + @(
     'intentNew', 'vmHere', 'notClustered', 'roleNameFree', 'vmAtRest', 'noMigration', 'notBusy',
     'nodeUp'
 )
-$CreateConditions = @(
+$CreateConditions = $FenceConditions + @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
     'disksUnattached', 'mediaExists', 'switchExists', 'volumeHasRoom'
 )
@@ -24,15 +27,42 @@ function Get-Submitted {
     return [ordered]@{ outcome = 'submitted' }
 }
 
+# What the conditions of a change look at.
+function New-Case([long]$Epoch, [guid]$Holder, $Rest) {
+    $Rest['epoch'] = $Epoch
+    $Rest['holder'] = $Holder.ToString('D')
+    return $Rest
+}
+
+# Makes the caller the one whose changes are carried out. The holder is written first: broken off
+# in between, the old epoch is nobody's, and whoever claimed sees that it must claim again.
+function Invoke-ClaimEpoch {
+    param(
+        [Parameter(Mandatory = $true)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder
+    )
+    $case = New-Case $Epoch $Holder @{}
+    $refusal = Find-Refusal $ClaimConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $cluster = $case['cluster']
+    $null = Set-ClusterParameter -InputObject $cluster -Name 'OwnernodeHolder' `
+        -Value $case['holder'] -Create
+    $null = Set-ClusterParameter -InputObject $cluster -Name 'OwnernodeEpoch' `
+        -Value $Epoch -Create
+    return Get-Submitted
+}
+
 # Live-migrates a running role. Without waiting: what becomes of it shows in later observations.
 function Invoke-MoveRole {
     param(
         [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
         [Parameter(Mandatory = $true)][guid]$VmId,
         [Parameter(Mandatory = $true)][string]$Source,
         [Parameter(Mandatory = $true)][string]$Target
     )
-    $case = @{ vmId = $VmId; owner = $Source; target = $Target }
+    $case = New-Case $Epoch $Holder @{ vmId = $VmId; owner = $Source; target = $Target }
     $refusal = Find-Refusal $MoveConditions $case
     if ($null -ne $refusal) { return $refusal }
     $node = $case['targetNode'].name
@@ -44,10 +74,12 @@ function Invoke-MoveRole {
 function Invoke-StartRole {
     param(
         [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
         [Parameter(Mandatory = $true)][guid]$VmId,
         [Parameter(Mandatory = $true)][string]$Node
     )
-    $case = @{ vmId = $VmId; owner = $Node }
+    $case = New-Case $Epoch $Holder @{ vmId = $VmId; owner = $Node }
     $refusal = Find-Refusal $StartConditions $case
     if ($null -ne $refusal) { return $refusal }
     $null = Start-ClusterGroup -InputObject $case['group'] -Wait 0
@@ -58,10 +90,12 @@ function Invoke-StartRole {
 function Invoke-RegisterVm {
     param(
         [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
         [Parameter(Mandatory = $true)][guid]$VmId,
         [Parameter(Mandatory = $true)][string]$Node
     )
-    $case = @{ intent = $Intent.ToString('D'); vmId = $VmId }
+    $case = New-Case $Epoch $Holder @{ intent = $Intent.ToString('D'); vmId = $VmId }
     $refusal = Find-Refusal $RegisterConditions $case
     if ($null -ne $refusal) { return $refusal }
     Start-NodeJob 'registerVm' $case['intent'] @{ vmId = $VmId.ToString('D') }
@@ -72,11 +106,17 @@ function Invoke-RegisterVm {
 function Invoke-CreateVm {
     param(
         [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
         [Parameter(Mandatory = $true)][string]$Node,
         [Parameter(Mandatory = $true)][string]$Name,
         [Parameter(Mandatory = $true)][psobject]$Template
     )
-    $case = @{ intent = $Intent.ToString('D'); name = $Name; template = $Template }
+    $case = New-Case $Epoch $Holder @{
+        intent = $Intent.ToString('D')
+        name = $Name
+        template = $Template
+    }
     $refusal = Find-Refusal $CreateConditions $case
     if ($null -ne $refusal) { return $refusal }
     $arguments = @{ intent = $case['intent']; name = $Name; template = $Template }
