@@ -425,7 +425,10 @@ class Checker:
             for moved in moves[self._moves.get(vm_id, 0) :]:
                 # A move that somebody asked for behind ours bears our name in the world's record.
                 ordered = any(
-                    o.vm_id == vm_id and same_name(o.target, moved.target) for o in self.orders
+                    o.vm_id == vm_id
+                    and same_name(o.target, moved.target)
+                    and (o.leg is Leg.UNDER_WAY or o.ended_seconds == self.world.now)
+                    for o in self.orders
                 )
                 if moved.cause is Cause.CONTROLLER and ordered:
                     self.moved_by_us.append((vm_id, moved.source, moved.target))

@@ -357,10 +357,11 @@ class Play:
     def _is_frozen(self, want: Want) -> bool:
         """Whether which VM it means is not clear, so that nothing may be done about it."""
         named = [v for v in self.world.cluster.vms.values() if v.name.lower() == want.name]
-        if any(v.notes.endswith(":creating") for v in named):
-            return True  # what is left of a creation that broke off is for a person to judge
         ids = {v.id for v in named}
-        made = {o.job.vm_id for o in self.checker.orders if o.job is not None}
+        jobs = [o.job for o in self.checker.orders if o.job is not None]
+        if any(job.state != "Succeeded" and job.vm_id in ids for job in jobs):
+            return True  # what is left of a creation that broke off is for a person to judge
+        made = {job.vm_id for job in jobs}
         meant = self.checker.meant(want)
         return len(ids | meant) > 1 or bool(want.creates and ids and not ids & (made | meant))
 
