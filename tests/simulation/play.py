@@ -90,7 +90,7 @@ class Play:
     _misplaced: int = 0
 
     def __post_init__(self) -> None:
-        self.world = load_world(yaml.safe_dump(_world(self.options)))
+        self.world = load_world(yaml.safe_dump(dict(self.options.world)))
         if "real node" in self.options.tags:
             self.world.node("HV02").model = "PowerEdge R760"
         self.world.cluster.quarantine_seconds = 900.0
@@ -473,10 +473,6 @@ def _fast_disk() -> str | None:
     """Where an fsync costs nothing, if there is such a place: what it keeps is read in-process."""
     shared = Path("/dev/shm")
     return str(shared) if shared.is_dir() else None
-
-
-def _world(options: Options) -> dict[str, object]:
-    return dict(options.world)
 
 
 def read_limits(options: Options) -> Limits:
