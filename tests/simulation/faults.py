@@ -468,7 +468,8 @@ LASTS_SECONDS: Mapping[Kind, tuple[float, float]] = {
 def called(call: Call, fault: Fault, names: Callable[[str], str | None]) -> Fault:
     """The fault turned on the VM and the nodes of a command that is about to take effect."""
     arguments = call.arguments
-    vm = names(str(arguments.get("vmId", ""))) or str(arguments.get("name", ""))
+    # A claim of the cluster is about no VM: then the fault keeps its own.
+    vm = names(str(arguments.get("vmId", ""))) or str(arguments.get("name", fault.vm))
     target = str(arguments.get("target") or call.node)
     ends = (call.node, target, target)
     if fault.kind is Kind.FOREIGN_MOVE and call.operation == "moveRole":
