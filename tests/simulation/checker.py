@@ -23,7 +23,7 @@ from controller.simulator.states import (
 )
 from controller.simulator.storage import free_bytes
 from controller.simulator.world import World
-from tests.simulation.evidence import Evidence, Note, Shown
+from tests.simulation.evidence import DOWN, JOINING, Evidence, Note, Shown
 from tests.simulation.orders import Entry, Leg, Order, is_empty, read_intent, read_intents
 from tests.simulation.wants import Specs, Want, read_wants
 from tests.simulation.wire import Reply
@@ -34,6 +34,7 @@ _DISK_BYTES = 20 * GIB
 _FOLDER = "c:\\clusterstorage\\volume1\\"
 """Where drawn templates put their VMs, and how large a disk they want."""
 _UNSURE = ("Moving", "Unknown")
+SHRINK_VMS, SHRINK_SHARE = 2, 0.05
 SPECS_READ_SECONDS = 1.5
 """A change of the specs is known after the next stat scan, one a second."""
 
@@ -116,6 +117,14 @@ class ForeignMove:
     """Whether a report was made since it was shown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """People forbade the controller to act; folded name of a VM or a node, empty: altogether."""
+
+    what: str
+    at_seconds: float
+
+
 CLAIM = "claimEpoch"
 """No command on a VM: it only says whose commands count from then on."""
 Rule = Callable[["Checker", Any], Iterator[str]]
@@ -146,6 +155,9 @@ class Checker:
     """Whether the controller began with an empty journal and has not given a command since."""
     looks_quiet: int = 0
     disk_is_full: bool = False
+    stops: list[Stopped] = field(default_factory=list)
+    shrunk_seconds: float | None = None
+    """Since when so many VMs are gone from the specs that somebody has to agree."""
     clock_jumped_seconds: float = -1e9
     """When the controller's clock was last set: its waits may have been cut short by that."""
     _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
@@ -165,6 +177,12 @@ class Checker:
 
     def declare(self, specs: Specs) -> None:
         """These placements are in force from now on, and no others."""
+        if self._declared:
+            gone = len(set(self.wants) - set(specs))
+            if gone > max(SHRINK_VMS, SHRINK_SHARE * len(self.wants)):
+                self.shrunk_seconds = self.world.now
+            elif self.shrunk_seconds is not None and not set(self._declared[-2][1]) - set(specs):
+                self.shrunk_seconds = None
         self._declared.append((self.world.now, read_wants(specs)))
         self._bind()
 
@@ -175,8 +193,10 @@ class Checker:
         self.journal_is_new = is_empty(self.journal)
 
     def journal_lost(self) -> None:
-        """The file is gone."""
+        """The file is gone, or an older one is in its place."""
         self.journal_life += 1
+        self.shrunk_seconds = None
+        self.evidence.away.clear()
 
     # ---- what the wire tells (Onlooker)
 
@@ -222,6 +242,7 @@ class Checker:
             return
         order = self._order(call)
         data = reply["data"]
+        order.refused_for = data.get("condition") if reply["ok"] else None
         submitted = reply["ok"] and data["outcome"] == "submitted"
         acted = submitted or len(self.world.commands) > self.before(order).cmdlets
         if submitted:
@@ -235,6 +256,11 @@ class Checker:
         if acted:
             self._ask(self.on_effect, order)
         self.step()
+
+    def answered(self, call: Call, *, known: bool) -> None:
+        if call.operation != CLAIM:
+            self._order(call).unknown = not known
+            self._order(call).replied = known
 
     def lost(self, call: Call) -> None:
         if call.operation == CLAIM:
@@ -258,6 +284,10 @@ class Checker:
         for vm in report.vms:
             if vm.vm_id is not None and vm.owner is not None and vm.verdict not in _UNSURE:
                 self._told[vm.vm_id] = (vm.owner, self.journal_life)
+        for node in self.world.cluster.nodes:
+            view = self.evidence.view_of(node)
+            if view is not None and view["state"] in (DOWN, JOINING):
+                self.evidence.away[node] = self.world.now
         for i, move in enumerate(self.foreign):
             if move.shown_seconds is not None and not move.judged:
                 # A node that we can't see has failed, by the rules of the controller.
@@ -302,6 +332,21 @@ class Checker:
     def wants(self) -> dict[str, Want]:
         """What is declared now."""
         return self._declared[-1][1]
+
+    def declared_at(self, order: Order) -> float:
+        """When what is declared of the command's VM was last changed."""
+        latest = -1.0
+        meant = {}
+        for at, wants in self._declared:
+            for want in wants.values():
+                if self.is_meant(want, order) and meant.get(want.spec) != want:
+                    meant[want.spec], latest = want, at
+        return latest
+
+    def what(self, order: Order) -> str:
+        """The command in words."""
+        vm = order.call.arguments.get("name") or self.name_of(order.vm_id)
+        return f"{order.kind} {vm} {order.source} -> {order.target}"
 
     def is_meant(self, want: Want, order: Order) -> bool:
         """Whether the spec means the command's VM."""

@@ -41,15 +41,15 @@ def one_at_a_time(c: "Checker", order: Order) -> Found:
     """I2: nothing else of ours is unresolved on the VM, and no migration of it had been shown."""
     for other in c.others_of(order):
         if other.leg is Leg.UNDER_WAY:
-            yield f"{_what(c, order)}, and {_what(c, other)} is under way since {other.at_seconds}"
+            yield f"{c.what(order)}, and {c.what(other)} is under way since {other.at_seconds}"
         fresh = order.at_seconds - other.at_seconds < c.limits.settle_seconds
         fresh = fresh and c.clock_jumped_seconds < other.at_seconds
         if other.leg is Leg.TRAVELLING and fresh and other.life == c.journal_life:
-            yield f"{_what(c, order)}, and {_what(c, other)} has not arrived yet"
+            yield f"{c.what(order)}, and {c.what(other)} has not arrived yet"
     shown = c.evidence.last(order.source)
     flight = shown.note.flights.get(order.vm_id or "") if shown is not None else None
     if flight is not None and c.evidence.shows_move(order.vm_id):
-        yield f"{_what(c, order)}, and it had been shown in flight"
+        yield f"{c.what(order)}, and it had been shown in flight"
 
 
 def known_verbs(c: "Checker", order: Order) -> Found:
@@ -66,7 +66,7 @@ def by_guid(c: "Checker", order: Order) -> Found:
         yield f"{order.kind} names its VM {order.vm_id!r}"
     specs = {want.spec for want in c.wants_then(order)}
     if len(specs) > 1:
-        yield f"{_what(c, order)}, which {', '.join(sorted(specs))} mean"
+        yield f"{c.what(order)}, which {', '.join(sorted(specs))} mean"
 
 
 def within_limits(c: "Checker", order: Order) -> Found:
@@ -94,9 +94,9 @@ def within_limits(c: "Checker", order: Order) -> Found:
     for node in (order.source, order.target):
         there = sum(node.lower() in pair for pair in ends) + 1
         if there > _node_limit(c, node):
-            yield f"{_what(c, order)} makes {there} moves at {node}"
+            yield f"{c.what(order)} makes {there} moves at {node}"
     if len(ends) + 1 > c.limits.per_cluster:
-        yield f"{_what(c, order)} makes {len(ends) + 1} moves in the cluster"
+        yield f"{c.what(order)} makes {len(ends) + 1} moves in the cluster"
 
 
 def fresh(c: "Checker", order: Order) -> Found:
@@ -104,7 +104,7 @@ def fresh(c: "Checker", order: Order) -> Found:
     for node in {order.source, order.target}:
         asked = c.evidence.asked.get(node.lower())
         if asked is None or order.at_seconds - asked > c.limits.age_seconds:
-            yield f"{_what(c, order)}, and {node} was asked at {asked}"
+            yield f"{c.what(order)}, and {node} was asked at {asked}"
 
 
 def after_our_last_effect(c: "Checker", order: Order) -> Found:
@@ -116,7 +116,7 @@ def after_our_last_effect(c: "Checker", order: Order) -> Found:
     if ended is None or shown is None or shown.stale:
         return
     if shown.made_seconds < ended:
-        yield f"{_what(c, order)}, seen at {shown.made_seconds}, changed by us at {ended}"
+        yield f"{c.what(order)}, seen at {shown.made_seconds}, changed by us at {ended}"
 
 
 def both_agree(c: "Checker", order: Order) -> Found:
@@ -124,18 +124,18 @@ def both_agree(c: "Checker", order: Order) -> Found:
     source, target = c.evidence.last(order.source), c.evidence.last(order.target)
     if source is None or target is None:
         silent = order.source if source is None else order.target
-        yield f"{_what(c, order)}, and {silent} had not answered"
+        yield f"{c.what(order)}, and {silent} had not answered"
         return
     if order.kind == "createVm":
         return
     if source.vm(order.vm_id) is None:
-        yield f"{_what(c, order)}, which that node did not list"
+        yield f"{c.what(order)}, which that node did not list"
     role = source.role(order.vm_id)
     if order.kind in ("moveRole", "startRole") and role is None:
-        yield f"{_what(c, order)}, whose role that node did not own"
+        yield f"{c.what(order)}, whose role that node did not own"
     hosts = [h for h in c.evidence.hosts(order.vm_id) if h.lower() != order.source.lower()]
     if hosts and not source.note.flights.get(order.vm_id or ""):
-        yield f"{_what(c, order)}, which {', '.join(hosts)} listed too"
+        yield f"{c.what(order)}, which {', '.join(hosts)} listed too"
 
 
 def has_room(c: "Checker", order: Order) -> Found:
@@ -155,7 +155,7 @@ def has_room(c: "Checker", order: Order) -> Found:
     seen = listed.vm(order.vm_id) if listed is not None else None
     needs = (seen or {}).get("memoryAssignedBytes") or vm.memory_startup_bytes
     if room - needs < c.limits.reserve(target.memory_bytes):
-        yield f"{_what(c, order)} leaves {(room - needs) / 2**30:.1f} GiB on {target.name}"
+        yield f"{c.what(order)} leaves {(room - needs) / 2**30:.1f} GiB on {target.name}"
 
 
 def at_rest(c: "Checker", order: Order) -> Found:
@@ -166,23 +166,23 @@ def at_rest(c: "Checker", order: Order) -> Found:
         return
     allowed = {"moveRole": (RUNNING,), "startRole": (OFF,), "registerVm": (RUNNING, OFF)}
     if vm["state"] not in allowed[order.kind]:
-        yield f"{_what(c, order)}, shown in state {vm['state']}"
+        yield f"{c.what(order)}, shown in state {vm['state']}"
     busy = [s for s in vm["status"] if s not in AT_REST | MIGRATING]
     if busy:
-        yield f"{_what(c, order)}, shown busy with {busy}"
+        yield f"{c.what(order)}, shown busy with {busy}"
     if order.kind == "registerVm":
         if role is not None or vm["clustered"]:
-            yield f"{_what(c, order)}, shown as clustered"
+            yield f"{c.what(order)}, shown as clustered"
         return
     if role is None:
         return
     if role["status"] & LOCKED or role["locked"]:
-        yield f"{_what(c, order)}, shown locked"
+        yield f"{c.what(order)}, shown locked"
     wanted = ONLINE if order.kind == "moveRole" else OFFLINE
     if role["state"] != wanted:
-        yield f"{_what(c, order)}, its role shown in state {role['state']}"
+        yield f"{c.what(order)}, its role shown in state {role['state']}"
     if order.kind == "moveRole" and any(d["diskNumber"] is not None for d in vm["disks"]):
-        yield f"{_what(c, order)}, shown with a pass-through disk"
+        yield f"{c.what(order)}, shown with a pass-through disk"
 
 
 def target_takes(c: "Checker", order: Order) -> Found:
@@ -190,14 +190,14 @@ def target_takes(c: "Checker", order: Order) -> Found:
     view = c.evidence.view_of(order.target)
     if view is not None:
         if view["state"] != UP or view["drain"]:
-            yield f"{_what(c, order)}: {order.target} shown as {dict(view)}"
+            yield f"{c.what(order)}: {order.target} shown as {dict(view)}"
         if order.kind in ("moveRole", "createVm") and view["status"] & NO_TARGET:
-            yield f"{_what(c, order)}: {order.target} shown as {dict(view)}"
+            yield f"{c.what(order)}: {order.target} shown as {dict(view)}"
     role = c.role_shown(order)
     if order.kind == "moveRole" and role is not None:
         for owners in (role["possibleOwners"]["machine"], role["possibleOwners"]["configuration"]):
             if order.target.lower() not in {node.lower() for node in owners}:
-                yield f"{_what(c, order)}: the cluster allows {owners}"
+                yield f"{c.what(order)}: the cluster allows {owners}"
 
 
 def spaced(c: "Checker", order: Order) -> Found:
@@ -220,53 +220,53 @@ def spaced(c: "Checker", order: Order) -> Found:
     if c.clock_jumped_seconds > done[-1].ended_seconds:
         return
     if gap < c.limits.cooldown_seconds - EXACT_SECONDS and hops % 2 == 0:
-        yield f"{_what(c, order)}, {gap:.1f} s after {_what(c, done[-1])}"
+        yield f"{c.what(order)}, {gap:.1f} s after {c.what(done[-1])}"
 
 
 def not_held(c: "Checker", order: Order) -> Found:
     """I19 and I32: nothing forbids acting at all."""
     if c.limits.mode != "Enforce":
-        yield f"{_what(c, order)} in mode {c.limits.mode}"
+        yield f"{c.what(order)} in mode {c.limits.mode}"
     if c.disk_is_full:
-        yield f"{_what(c, order)} while the journal's disk is full"
+        yield f"{c.what(order)} while the journal's disk is full"
     nodes = len(c.world.cluster.nodes)
     dark = c.evidence.dark()
     if len(dark) > DARK_SHARE * nodes:
-        yield f"{_what(c, order)} while {', '.join(dark)} were dark"
+        yield f"{c.what(order)} while {', '.join(dark)} were dark"
     unknown = _unknown(c)
     if len(unknown) > UNKNOWN_SHARE * max(len(c.wants), 1):
-        yield f"{_what(c, order)} while {len(unknown)} VMs were unknown"
+        yield f"{c.what(order)} while {len(unknown)} VMs were unknown"
     if c.journal_is_new and c.looks_quiet < LOOKS_BEFORE_ACTING:
-        yield f"{_what(c, order)} after {c.looks_quiet} looks, with an empty journal"
+        yield f"{c.what(order)} after {c.looks_quiet} looks, with an empty journal"
     for shown in c.evidence.current():
         if shown.data["self"]["model"] != SIMULATOR:
-            yield f"{_what(c, order)}, and {shown.data['node']} is no simulator"
+            yield f"{c.what(order)}, and {shown.data['node']} is no simulator"
         balancing = shown.data["cluster"]["balancerMode"] != 0
         if balancing and c.limits.balancer == "Refuse":
-            yield f"{_what(c, order)} while the balancer was shown on"
+            yield f"{c.what(order)} while the balancer was shown on"
 
 
 def durable(c: "Checker", order: Order) -> Found:
     """I20: another process finds the intent in the journal's file."""
     if read_intent(c.journal, str(order.call.arguments.get("intent"))) is None:
-        yield f"{_what(c, order)} without an intent in the journal"
+        yield f"{c.what(order)} without an intent in the journal"
 
 
 def managed(c: "Checker", order: Order) -> Found:
     """I22, I23, I26: a spec in force means this VM alone, and does not freeze it."""
     wants = c.wants_then(order)
     if not wants:
-        yield f"{_what(c, order)}, which no spec names"
+        yield f"{c.what(order)}, which no spec names"
     if wants and all(want.suspended for want in wants):
-        yield f"{_what(c, order)}, which is suspended"
+        yield f"{c.what(order)}, which is suspended"
     if order.kind == "moveRole" and wants and not any(want.movable for want in wants):
-        yield f"{_what(c, order)}, which is never to be migrated"
+        yield f"{c.what(order)}, which is never to be migrated"
     if order.kind == "registerVm" and wants and not any(want.registers for want in wants):
-        yield f"{_what(c, order)}, which is not to be registered"
+        yield f"{c.what(order)}, which is not to be registered"
     if order.kind == "createVm" and wants and not any(want.creates for want in wants):
-        yield f"{_what(c, order)}, which is not to be created"
+        yield f"{c.what(order)}, which is not to be created"
     if order.kind == "startRole" and wants and not any(want.starts for want in wants):
-        yield f"{_what(c, order)}, which is not to be started"
+        yield f"{c.what(order)}, which is not to be started"
     vm = c.world.cluster.vms.get(order.vm_id or "")
     for want in wants:
         twins = {
@@ -276,7 +276,7 @@ def managed(c: "Checker", order: Order) -> Found:
             if want.name is not None and other["name"].lower() == want.name
         }
         if vm is not None and len(twins | {vm.id}) > 1:
-            yield f"{_what(c, order)}, one of {len(twins)} twins"
+            yield f"{c.what(order)}, one of {len(twins)} twins"
 
 
 def surely_absent(c: "Checker", order: Order) -> Found:
@@ -286,9 +286,9 @@ def surely_absent(c: "Checker", order: Order) -> Found:
     for node in c.world.cluster.nodes:
         kept = c.evidence.shown.get(node, [])
         if len(kept) < CREATED_LOOKS or c.evidence.last(node) is None:
-            yield f"{_what(c, order)}, and {node} had answered {len(kept)} times"
+            yield f"{c.what(order)}, and {node} had answered {len(kept)} times"
         elif any(order.name in shown.names() for shown in kept):
-            yield f"{_what(c, order)}, which {node} had shown"
+            yield f"{c.what(order)}, which {node} had shown"
 
 
 def wanted_there(c: "Checker", order: Order) -> Found:
@@ -297,7 +297,7 @@ def wanted_there(c: "Checker", order: Order) -> Found:
         return
     wants = c.wants_then(order)
     if wants and not any(want.allows(order.target) for want in wants):
-        yield f"{_what(c, order)}, outside its possible nodes"
+        yield f"{c.what(order)}, outside its possible nodes"
     if order.kind == "createVm" or order.hop or not wants:
         return
     better = any(
@@ -306,7 +306,7 @@ def wanted_there(c: "Checker", order: Order) -> Found:
         for want in wants
     )
     if not better and not _someone_needs_room(c, order):
-        yield f"{_what(c, order)}, which is no better for it"
+        yield f"{c.what(order)}, which is no better for it"
 
 
 def respected(c: "Checker", order: Order) -> Found:
@@ -325,7 +325,7 @@ def respected(c: "Checker", order: Order) -> Found:
             return
         respect = waited < c.limits.respect_seconds - EXACT_SECONDS
         if move.known and here and respect and not later_ours and not _node_failed(c, move.source):
-            yield f"{_what(c, order)}, moved there by others at {move.at_seconds}"
+            yield f"{c.what(order)}, moved there by others at {move.at_seconds}"
         return
 
 
@@ -338,15 +338,10 @@ def on_shared_volumes(c: "Checker", order: Order) -> Found:
     mounts = tuple(f"{volume.mount.lower()}\\" for volume in c.world.cluster.volumes)
     paths = [vm["configurationPath"], *(disk["path"] for disk in vm["disks"])]
     if not all(f"{path}\\".lower().startswith(mounts) for path in paths if path):
-        yield f"{_what(c, order)}, which lies on {paths}"
+        yield f"{c.what(order)}, which lies on {paths}"
 
 
 # ---- helpers
-
-
-def _what(c: "Checker", order: Order) -> str:
-    vm = order.call.arguments.get("name") or c.name_of(order.vm_id)
-    return f"{order.kind} {vm} {order.source} -> {order.target}"
 
 
 def _is_ours(c: "Checker", vm_id: str) -> bool:

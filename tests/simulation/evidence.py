@@ -69,6 +69,8 @@ class Evidence:
     """Folded node -> oldest first."""
     asked: dict[str, float] = field(default_factory=dict)
     """Folded node -> when it was last asked."""
+    away: dict[str, float] = field(default_factory=dict)
+    """Folded node -> when a report was last made of a look that showed it down or joining."""
 
     def forget(self) -> None:
         """The controller has ended, and its memory with it."""

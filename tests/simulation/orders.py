@@ -48,6 +48,11 @@ class Order:
     job: Job | None = None
     landed: bool = False
     """A move: whether the VM got there."""
+    unknown: bool = False
+    """Whether the controller was left in doubt about it."""
+    replied: bool = False
+    """Whether the node's answer reached the controller."""
+    refused_for: str | None = None
     shown: bool = False
     """Whether the controller was shown that it got there."""
 

@@ -46,7 +46,7 @@ def conditions_held(c: "Checker", order: Order) -> Found:
     Judged whenever a node acted, also where the cluster then refused: its refusal is no guard of
     ours, and leaves the outcome unknown.
     """
-    before, what = c.before(order), _what(c, order)
+    before, what = c.before(order), c.what(order)
     move, start = order.kind == "moveRole", order.kind == "startRole"
     create, register = order.kind == "createVm", order.kind == "registerVm"
     faults = (
@@ -82,17 +82,17 @@ def with_quorum(c: "Checker", order: Order) -> Found:
     if order.kind in ("createVm", "registerVm") or not order.accepted:
         return
     if not before.has_quorum or not before.source_is_in_contact:
-        yield f"{_what(c, order)} took effect without quorum"
+        yield f"{c.what(order)} took effect without quorum"
 
 
 def once(c: "Checker", order: Order) -> Found:
     """I21: one intent has one effect."""
     if order.accepted > 1:
-        yield f"{_what(c, order)} took effect {order.accepted} times"
+        yield f"{c.what(order)} took effect {order.accepted} times"
     intent = order.call.arguments["intent"]
     same = [o for o in c.orders if o.call.arguments["intent"] == intent and o.accepted]
     if len(same) > 1:
-        yield f"{_what(c, order)}: {len(same)} commands of one intent took effect"
+        yield f"{c.what(order)}: {len(same)} commands of one intent took effect"
 
 
 def guests_run_on(c: "Checker", order: Order) -> Found:
@@ -100,7 +100,7 @@ def guests_run_on(c: "Checker", order: Order) -> Found:
     for vm_id, since in c.before(order).running.items():
         vm = c.world.cluster.vms.get(vm_id)
         if since is not None and (vm is None or vm.running_since != since):
-            yield f"{_what(c, order)} stopped {c.name_of(vm_id)}"
+            yield f"{c.what(order)} stopped {c.name_of(vm_id)}"
 
 
 # ---- at each event of the world
@@ -206,8 +206,3 @@ def journal_is_true(c: "Checker", _: object) -> Found:
     for (vm_id, target), times in effects.items():
         if times > ordered[vm_id, target]:
             yield f"{c.name_of(vm_id)} was moved to {target} {times} times by us: more than ordered"
-
-
-def _what(c: "Checker", order: Order) -> str:
-    vm = order.call.arguments.get("name") or c.name_of(order.vm_id)
-    return f"{order.kind} {vm} {order.source} -> {order.target}"

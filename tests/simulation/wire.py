@@ -109,6 +109,10 @@ class Onlooker(Protocol):
         """The node has acted on it."""
         ...
 
+    def answered(self, call: Call, *, known: bool) -> None:
+        """The controller has got an answer, or knows only that it got none."""
+        ...
+
     def lost(self, call: Call) -> None:
         """It will never reach its node."""
         ...
@@ -149,7 +153,16 @@ class Wire:
             number=call.number, node=call.node, operation=operation,
             arguments=copy.deepcopy(dict(arguments)),
         )  # fmt: skip
-        return await self._command(call, mishap, timeout_seconds)
+        try:
+            data = await self._command(call, mishap, timeout_seconds)
+        except (Unreachable, LogonRefused):
+            self.onlooker.answered(call, known=True)
+            raise
+        except OwnernodeError:
+            self.onlooker.answered(call, known=False)
+            raise
+        self.onlooker.answered(call, known=mishap.garble is None)
+        return data
 
     async def close(self) -> None:
         """What is on the wire stays on the wire."""
