@@ -79,9 +79,9 @@ def steady_target(c: "Checker", order: Order) -> Found:
     if order.kind not in ("moveRole", "createVm"):
         return
     away = c.evidence.away.get(order.target.lower())
-    if away is not None and order.at_seconds - away < STABLE_SECONDS - 1.0:
-        if c.clock_jumped_seconds < away:
-            yield f"{c.what(order)}: {order.target} was away {order.at_seconds - away:.0f} s ago"
+    lately = away is not None and order.at_seconds - away < STABLE_SECONDS - 1.0
+    if away is not None and lately and c.clock_jumped_seconds < away:
+        yield f"{c.what(order)}: {order.target} was away {order.at_seconds - away:.0f} s ago"
 
 
 def quorum_is_safe(c: "Checker", order: Order) -> Found:
@@ -110,9 +110,9 @@ def not_asked_again(c: "Checker", order: Order) -> Found:
     for other in c.others_of(order):
         recent = order.at_seconds - other.at_seconds < c.limits.cooldown_seconds - 1.0
         same = other.kind == order.kind and other.life == c.journal_life
-        if same and recent and other.refused_for in AGAIN_ONLY_LATER:
-            if other.replied and c.clock_jumped_seconds < other.at_seconds:
-                yield f"{c.what(order)} again, refused for {other.refused_for}"
+        final = other.replied and other.refused_for in AGAIN_ONLY_LATER
+        if same and recent and final and c.clock_jumped_seconds < other.at_seconds:
+            yield f"{c.what(order)} again, refused for {other.refused_for}"
 
 
 def patient_with_one(c: "Checker", order: Order) -> Found:
