@@ -37,8 +37,8 @@ def apply(
     With PLANFILE (`plan --out`) nothing is done unless the cluster and the specs still lead to the
     same actions. The journal in --state is the controller's: stop a running one first.
     """
-    from controller import app
     from controller.adapters.specs import once
+    from controller.app import look
     from controller.cli.process import run_until_stopped
     from controller.errors import SpecError
     from controller.model.json_documents import read_plan
@@ -47,12 +47,12 @@ def apply(
 
     clusters = once.read_clusters(config)
     document = once.choose_cluster(clusters, cluster)
-    desired = app.declare(document, once.read_placements(specs), clusters=clusters)
+    desired = look.declare(document, once.read_placements(specs), clusters=clusters)
     if desired.policy.mode is not Mode.ENFORCE:
         raise SpecError(f"{desired.cluster} is in mode {desired.policy.mode}: nothing is applied")
     if plan_file is not None:
         wanted = read_plan(once.bytes_of(plan_file), str(plan_file))
-        now, _ = app.plan_once(desired, asyncio.run(app.observe_once(document)))
+        now, _ = look.plan_once(desired, asyncio.run(look.observe_once(document)))
         _must_fit(wanted, now)
     settings = Settings(config=config, specs=specs, state=state)
     work = _converge(settings, document, timeout_minutes * 60)
@@ -60,7 +60,7 @@ def apply(
 
 
 async def _converge(settings: "Settings", document: "Document", timeout_seconds: float) -> int:
-    from controller.app import Controller
+    from controller.app.process import Controller
     from controller.cli.live import Watch
     from controller.cli.process import Latest, is_over
 

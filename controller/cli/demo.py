@@ -56,7 +56,8 @@ def _examples() -> Path:
 async def _demo(examples: Path, place: Path, *, once: bool) -> int:
     from controller.adapters.http.server import bind
     from controller.adapters.specs.once import read_clusters
-    from controller.app import Controller, serve_world
+    from controller.app.process import Controller
+    from controller.app.world import serve_world
     from controller.cli.live import Watch
     from controller.cli.process import Latest
     from controller.settings import Settings

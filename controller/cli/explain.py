@@ -31,7 +31,7 @@ def explain(
     else:
         if specs is None:
             raise SpecError("give --specs with --config or --snapshot")
-        from controller.app import explain_once
+        from controller.app.look import explain_once
 
         desired, observed = Target(config=config, snapshot=snapshot, cluster=cluster).states(specs)
         found = explain_once(desired, observed, vm)

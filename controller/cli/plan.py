@@ -32,7 +32,7 @@ def plan(
 
     Exit status: 0; with --detailed-exitcode 0 nothing to do, 2 changes; 1 for an error.
     """
-    from controller.app import plan_once
+    from controller.app.look import plan_once
     from controller.cli.views import plan_summary, plan_tables
     from controller.model.json_documents import as_json, write_document
 

@@ -55,7 +55,7 @@ def run(
     """
     from controller.adapters.http.server import bind
     from controller.adapters.specs.once import read_clusters
-    from controller.app import Controller
+    from controller.app.process import Controller
     from controller.cli.process import run_until_stopped
     from controller.errors import SpecError
     from controller.settings import LogForm, Settings, configure_logging, parse_listen

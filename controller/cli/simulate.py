@@ -28,7 +28,7 @@ def simulate(
     Every node listens at an address of its own (127.0.1.N). What a client needs is written to
     --dir: a FailoverCluster document, the account, and the certificate authority.
     """
-    from controller.app import serve_world
+    from controller.app.world import serve_world
     from controller.cli.process import run_until_stopped
 
     async def serve() -> int:

@@ -23,7 +23,7 @@ def snapshot(
     Exit status: 0, also with gaps; 1 when no node answered.
     """
     from controller.adapters.specs.once import choose_cluster, read_clusters
-    from controller.app import observe_once
+    from controller.app.look import observe_once
     from controller.model.json_documents import write_document
 
     observed = asyncio.run(observe_once(choose_cluster(read_clusters(config), cluster)))

@@ -45,8 +45,8 @@ class Target:
         With a snapshot, limits are those of the cluster's document if one is given, else the
         defaults.
         """
-        from controller import app
         from controller.adapters.specs import once
+        from controller.app import look
         from controller.model.json_documents import read_snapshot
 
         placements = once.read_placements(specs)
@@ -54,11 +54,11 @@ class Target:
         if self.snapshot is not None:
             observed = read_snapshot(once.bytes_of(self.snapshot), str(self.snapshot))
             if not clusters:
-                return app.declare_with_defaults(observed.cluster, placements), observed
+                return look.declare_with_defaults(observed.cluster, placements), observed
             cluster = once.choose_cluster(clusters, self.cluster or observed.cluster)
-            return app.declare(cluster, placements, clusters=clusters), observed
+            return look.declare(cluster, placements, clusters=clusters), observed
         if not clusters:
             raise SpecError("give --config to ask a cluster, or --snapshot to plan on a file")
         cluster = once.choose_cluster(clusters, self.cluster)
-        desired = app.declare(cluster, placements, clusters=clusters)
-        return desired, asyncio.run(app.observe_once(cluster))
+        desired = look.declare(cluster, placements, clusters=clusters)
+        return desired, asyncio.run(look.observe_once(cluster))

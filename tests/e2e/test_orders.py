@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.app import serve_world
+from controller.app.world import serve_world
 from controller.simulator.serve import SimulatedSite
 
 ROOT = Path(__file__).parents[2]

@@ -1,26 +1,17 @@
-"""Composition root: puts the parts of one process together; knows every concrete class.
-
-Three ways to use it: some functions look at one cluster once, `Controller` runs for as long as it
-is let, and `serve_world` puts a simulated cluster on the network.
-"""
+"""A controller: all configured clusters, their specs, the journal, and who sees the reports."""
 
 import asyncio
 import gc
 import logging
-import secrets
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from socket import socket
 from time import perf_counter
 from typing import Any, ParamSpec, Self, TypeVar, cast
-
-import yaml
-from pydantic import ValidationError
 
 from controller import __version__
 from controller.adapters.http.application import Sources, make_application
@@ -32,17 +23,11 @@ from controller.adapters.local.clock import SystemClock
 from controller.adapters.local.files import StateLock, StopFile, read_token
 from controller.adapters.local.journal import SqliteJournal
 from controller.adapters.local.service import notify, watchdog_seconds
-from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics, Traffic
+from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics
 from controller.adapters.prometheus.table import CyclePhase
 from controller.adapters.specs.directory import DirectorySource
-from controller.adapters.specs.documents import OPERATOR_KINDS, read_documents
-from controller.adapters.specs.once import bytes_of
-from controller.adapters.winrm.actuator import ClusterActuator
-from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.logons import LogonGates
-from controller.adapters.winrm.nodes import WinRMNodes
-from controller.adapters.winrm.observer import ClusterObserver, inline
-from controller.adapters.winrm.program import load_program
+from controller.app.reach import Reach
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
@@ -52,22 +37,14 @@ from controller.engine.orders import EVERYTHING
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
-from controller.errors import JournalBroken, SpecError
+from controller.errors import JournalBroken
 from controller.model.control import Stop
-from controller.model.desired import Connection, DesiredState
+from controller.model.desired import DesiredState
 from controller.model.document import Document
-from controller.model.history import History
-from controller.model.observed import ObservedState
-from controller.model.plan import AuditFinding, Plan
-from controller.model.spec import API_VERSION
-from controller.planning.absorb import absorb
 from controller.planning.decide import decide
-from controller.planning.resolve import resolve, strays
-from controller.planning.summary import summarise
-from controller.ports import Clock, Observer, SpecReading, StatusSink
+from controller.planning.resolve import resolve
+from controller.ports import StatusSink
 from controller.settings import Settings
-from controller.simulator.config import load_world
-from controller.simulator.serve import SimulatedSite
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,75 +53,6 @@ log = logging.getLogger(__name__)
 
 STOP_FILE_EVERY_SECONDS = 0.5
 LAG_EVERY_SECONDS = 0.25
-SIMULATOR_USER = "demo"
-SEEDS = 2
-"""Nodes that a simulated cluster's configuration names; the others are to be discovered."""
-
-
-# One look at one cluster
-
-
-def declare(
-    cluster: Document, specs: SpecReading, *, clusters: Sequence[Document] = ()
-) -> DesiredState:
-    """The desired state of one cluster, of specs that are read once.
-
-    `clusters` are all that are configured: a placement of none of them is a finding.
-    """
-    findings = strays([c.name for c in clusters or (cluster,)], specs.documents)
-    return resolve(cluster, specs.documents, findings, specs.revision)
-
-
-def declare_with_defaults(name: str, specs: SpecReading) -> DesiredState:
-    """The desired state of a cluster of which there is a snapshot only: default limits."""
-    nobody = {"nodes": ["nobody.invalid"], "authentication": "NTLM", "credentials": {"env": "NONE"}}
-    document = {
-        "apiVersion": API_VERSION,
-        "kind": "FailoverCluster",
-        "metadata": {"name": name},
-        "spec": {"connection": nobody},
-    }
-    text = yaml.safe_dump(document).encode()
-    (cluster,) = read_documents({"defaults": text}, allowed=OPERATOR_KINDS).documents
-    return declare(cluster, specs)
-
-
-async def observe_once(cluster: Document) -> ObservedState:
-    """What the cluster says now."""
-    desired = resolve(cluster, (), (), "")
-    reach = _Reach(cluster.name, desired.connection, gates=LogonGates(), clock=SystemClock())
-    try:
-        return await reach.watched.observe()
-    finally:
-        await reach.watched.close()
-
-
-def plan_once(
-    desired: DesiredState, observed: ObservedState
-) -> tuple[Plan, tuple[AuditFinding, ...]]:
-    """What a controller would do that saw this state often enough to believe it."""
-    history = _as_if_watched(desired, observed)
-    return decide(desired, observed, history, observed.completed_at)
-
-
-def explain_once(desired: DesiredState, observed: ObservedState, vm: str) -> list[dict[str, Any]]:
-    """Explanations of every VM of that name, spec name or id, as `plan_once` sees them."""
-    history = _as_if_watched(desired, observed)
-    plan, findings = decide(desired, observed, history, observed.completed_at)
-    report = summarise(
-        desired, observed, history, plan, findings, (), cycle=1, acted=False, previous=None
-    )
-    return explain(desired, observed, history, report, vm)
-
-
-def _as_if_watched(desired: DesiredState, observed: ObservedState) -> History:
-    history = History(cluster=desired.cluster, trusted=True)
-    for _ in range(desired.policy.complete_cycles_before_acting):
-        history = absorb(history, desired, observed, observed.completed_at)
-    return history
-
-
-# A controller
 
 
 class Controller:
@@ -304,10 +212,10 @@ class Controller:
             for stop in self._memory.orders.kept(cluster)
         ]
 
-    def _reach_all(self, clusters: Sequence[Document]) -> dict[str, "_Reach"]:
+    def _reach_all(self, clusters: Sequence[Document]) -> dict[str, "Reach"]:
         gates = LogonGates()
         return {
-            cluster.name: _Reach(
+            cluster.name: Reach(
                 cluster.name,
                 resolve(cluster, (), (), "").connection,
                 gates=gates,
@@ -368,122 +276,3 @@ class TimedAside(Aside):
             cluster = cast(DesiredState, args[0]).cluster
             self._metrics.time_phase(cluster, CyclePhase.PLAN, perf_counter() - began)
         return result
-
-
-class _Reach:
-    """Eyes and hands on one cluster, over the same agents."""
-
-    def __init__(
-        self,
-        cluster: str,
-        connection: Connection,
-        *,
-        gates: LogonGates,
-        clock: Clock,
-        aside: Aside | None = None,
-        took: Callable[[float], None] = lambda seconds: None,
-        barred: Barred = lambda intent: None,
-    ) -> None:
-        self._nodes = WinRMNodes(connection, gates=gates, program=load_program(), barred=barred)
-        observer = ClusterObserver(
-            cluster=cluster,
-            seeds=connection.seeds,
-            caller=self._nodes,
-            clock=clock,
-            aside=aside or inline,
-        )
-        self.watched = _Watched(observer, took)
-        self.actuator = ClusterActuator(self._nodes)
-
-    def traffic(self) -> Traffic:
-        """Calls and refused log-ons so far."""
-        return Traffic(requests=dict(self._nodes.calls), logon_failures=self._nodes.logon_failures)
-
-
-class _Watched:
-    """An Observer that remembers its last look, for `explain`, and tells how long it took."""
-
-    def __init__(self, observer: Observer, took: Callable[[float], None]) -> None:
-        self._observer = observer
-        self._took = took
-        self.last: ObservedState | None = None
-
-    async def observe(self) -> ObservedState:
-        """As the Observer does."""
-        began = perf_counter()
-        self.last = await self._observer.observe()
-        self._took(perf_counter() - began)
-        return self.last
-
-    async def close(self) -> None:
-        """As the Observer does."""
-        await self._observer.close()
-
-
-# The simulated cluster
-
-
-@asynccontextmanager
-async def serve_world(
-    world_file: Path,
-    directory: Path,
-    *,
-    declared: Path | None = None,
-    port: int = 0,
-    speed: float = 1.0,
-) -> AsyncIterator[SimulatedSite]:
-    """Serve a world.yaml behind WinRM, and write into `directory` what a client needs.
-
-    That is `account` (user name and password), `ca.pem` (the authority that signed the nodes'
-    certificates) and `config.yaml`, a FailoverCluster document: that of `declared` with its
-    connection filled in, or one in mode Observe. Raises SpecError for a
-    world that can't be read or served.
-    """
-    try:
-        world = load_world(bytes_of(world_file).decode())
-    except ValidationError as error:
-        faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
-        raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
-    except ValueError as error:
-        raise SpecError(f"{world_file}: {error}") from error
-    password = secrets.token_urlsafe(18)
-    account = _write_account(directory, password)
-    site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
-    async with site:
-        ca_file = directory / "ca.pem"
-        ca_file.write_bytes(site.ca_file.read_bytes())
-        document = (
-            yaml.safe_load(bytes_of(declared)) if declared else _observing(world.cluster.name)
-        )
-        document["spec"]["connection"] = _connection_to(site, account, ca_file)
-        config = yaml.safe_dump(document, sort_keys=False)
-        (directory / "config.yaml").write_text(config, encoding="utf-8")
-        yield site
-
-
-def _write_account(directory: Path, password: str) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    account = directory / "account"
-    account.touch(mode=0o600)
-    account.write_text(f"username={SIMULATOR_USER}\npassword={password}\n", encoding="utf-8")
-    return account
-
-
-def _observing(cluster: str) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "FailoverCluster",
-        "metadata": {"name": cluster.lower()},
-        "spec": {},
-    }
-
-
-def _connection_to(site: SimulatedSite, account: Path, ca_file: Path) -> dict[str, Any]:
-    nodes = sorted(site.addresses)
-    return {
-        "nodes": nodes[:SEEDS],
-        "addresses": {node.split(".")[0]: site.addresses[node] for node in nodes},
-        "authentication": "Basic",
-        "credentials": {"file": str(account.resolve())},
-        "tls": {"ca": str(ca_file.resolve())},
-    }

@@ -1,0 +1,86 @@
+"""A simulated cluster on the network, and the files that a client needs to reach it."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from controller.adapters.specs.once import bytes_of
+from controller.errors import SpecError
+from controller.model.spec import API_VERSION
+from controller.simulator.config import load_world
+from controller.simulator.serve import SimulatedSite
+
+SIMULATOR_USER = "demo"
+SEEDS = 2
+"""Nodes that a simulated cluster's configuration names; the others are to be discovered."""
+
+
+@asynccontextmanager
+async def serve_world(
+    world_file: Path,
+    directory: Path,
+    *,
+    declared: Path | None = None,
+    port: int = 0,
+    speed: float = 1.0,
+) -> AsyncIterator[SimulatedSite]:
+    """Serve a world.yaml behind WinRM, and write into `directory` what a client needs.
+
+    That is `account` (user name and password), `ca.pem` (the authority that signed the nodes'
+    certificates) and `config.yaml`, a FailoverCluster document: that of `declared` with its
+    connection filled in, or one in mode Observe. Raises SpecError for a
+    world that can't be read or served.
+    """
+    try:
+        world = load_world(bytes_of(world_file).decode())
+    except ValidationError as error:
+        faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
+        raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
+    except ValueError as error:
+        raise SpecError(f"{world_file}: {error}") from error
+    password = secrets.token_urlsafe(18)
+    account = _write_account(directory, password)
+    site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
+    async with site:
+        ca_file = directory / "ca.pem"
+        ca_file.write_bytes(site.ca_file.read_bytes())
+        document = (
+            yaml.safe_load(bytes_of(declared)) if declared else _observing(world.cluster.name)
+        )
+        document["spec"]["connection"] = _connection_to(site, account, ca_file)
+        config = yaml.safe_dump(document, sort_keys=False)
+        (directory / "config.yaml").write_text(config, encoding="utf-8")
+        yield site
+
+
+def _write_account(directory: Path, password: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    account = directory / "account"
+    account.touch(mode=0o600)
+    account.write_text(f"username={SIMULATOR_USER}\npassword={password}\n", encoding="utf-8")
+    return account
+
+
+def _observing(cluster: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "FailoverCluster",
+        "metadata": {"name": cluster.lower()},
+        "spec": {},
+    }
+
+
+def _connection_to(site: SimulatedSite, account: Path, ca_file: Path) -> dict[str, Any]:
+    nodes = sorted(site.addresses)
+    return {
+        "nodes": nodes[:SEEDS],
+        "addresses": {node.split(".")[0]: site.addresses[node] for node in nodes},
+        "authentication": "Basic",
+        "credentials": {"file": str(account.resolve())},
+        "tls": {"ca": str(ca_file.resolve())},
+    }
