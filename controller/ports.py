@@ -99,6 +99,22 @@ class StatusSink(Protocol):
         ...
 
 
+class TurnWatch(Protocol):
+    """One who sees the turns of the process come and go: a work queue's metrics."""
+
+    def due(self, turn: str) -> None:
+        """A cycle is due and has not begun."""
+        ...
+
+    def began(self, turn: str) -> None:
+        """A cycle began."""
+        ...
+
+    def ended(self, turn: str, *, failed: bool) -> None:
+        """The cycle ended; `failed` if in a programming error, so that it is tried again."""
+        ...
+
+
 class Clock(Protocol):
     """Time as the engine sees it; virtual in simulations."""
 

@@ -100,6 +100,7 @@ class Controller:
                 desired=self._desired,
                 reconcilers=[self._reconciler(name, reporter) for name in self._reaches],
                 clock=self._clock,
+                watch=self.metrics.work,
             )
             self._verbs = Verbs(
                 memory=self._memory,

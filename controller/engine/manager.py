@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from controller.engine.desired import Declarations
 from controller.engine.queue import Turn
 from controller.engine.reconciler import Reconciler
-from controller.ports import Clock
+from controller.ports import Clock, TurnWatch
 
 # A scan of a directory's names and times costs some milliseconds.
 SPECS_EVERY_SECONDS = 1.0
@@ -16,11 +16,16 @@ class Manager:
     """One turn for each cluster, and one eye on the specs."""
 
     def __init__(
-        self, *, desired: Declarations, reconcilers: Sequence[Reconciler], clock: Clock
+        self,
+        *,
+        desired: Declarations,
+        reconcilers: Sequence[Reconciler],
+        clock: Clock,
+        watch: TurnWatch | None = None,
     ) -> None:
         self._desired = desired
         self._reconcilers = tuple(reconcilers)
-        self._turns = {r.cluster: Turn(r.cluster, r.reconcile) for r in self._reconcilers}
+        self._turns = {r.cluster: Turn(r.cluster, r.reconcile, watch) for r in self._reconcilers}
         self._clock = clock
 
     async def run(self) -> None:

@@ -7,11 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.adapters.prometheus.metrics import Metrics, Traffic
 from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase
+from controller.adapters.prometheus.work import WorkQueue
+from controller.model.observed import MigrationPhase
 from controller.model.plan import Hold, HoldReason, Verdict
+from controller.model.policy import GIB
 from controller.model.report import ClusterReport, OutcomeResult
 from tests.support import reports
 
@@ -88,6 +92,54 @@ def test_the_report_stands_in_the_metrics() -> None:
     assert value(page, "ownernode_spec_revision_info", **revision) == 1
     assert value(page, "ownernode_mode_info", mode="Enforce") == 1
     assert value(page, "ownernode_mode_info", mode="Observe") == 0
+
+
+def test_a_move_is_timed_by_phase_and_its_memory_counted_when_seen_done() -> None:
+    """What an administrator asks of a migration: how long, which part, how much memory."""
+    first = reports.report()
+    sql = next(vm for vm in first.vms if vm.intent is not None)
+    assert sql.intent is not None
+    switching = replace(
+        first,
+        observed_at=first.observed_at + timedelta(seconds=8),
+        outcomes=(),
+        vms=(replace(sql, migration=replace(sql.migration, phase=MigrationPhase.SWITCHING)),),
+    )
+    done = replace(
+        switching,
+        observed_at=first.observed_at + timedelta(seconds=10),
+        vms=(replace(sql, migration=None, intent=None, owner=sql.intent.target),),
+    )
+    failed = replace(done, vms=(replace(sql, migration=None, intent=None),))
+    page = page_after(first, switching, done)
+    name = "ownernode_move_phase_seconds_sum"
+    assert value(page, name, phase="Transferring") == 8
+    assert value(page, name, phase="Switching") == 2
+    assert value(page, "ownernode_move_phase_seconds_count", phase="Whole") == 1
+    assert value(page, "ownernode_move_bytes_total") == 8 * GIB
+    page = page_after(first, switching, failed)
+    assert value(page, "ownernode_move_phase_seconds_count", phase="Whole") == 0
+    assert value(page, "ownernode_move_bytes_total") == 0
+
+
+def test_cycles_are_a_work_queue() -> None:
+    """Dashboards made for controller-runtime read depth, retries and durations."""
+    seconds = iter((0.0, 1.0, 1.0, 4.0, 5.0, 9.0))
+    registry = CollectorRegistry()
+    queued, worked = (Histogram(n, n, ("cluster", "name"), registry=registry) for n in "ab")
+    queue = WorkQueue(queued, worked, clock=lambda: next(seconds))
+    queue.due("demo")
+    queue.began("demo")
+    assert dict(sample[::2] for sample in queue.samples("demo"))["workqueue_depth"] == 0
+    queue.ended("demo", failed=True)
+    queue.due("demo")
+    found = dict(sample[::2] for sample in queue.samples("demo"))
+    assert found["workqueue_depth"] == 1
+    assert found["workqueue_adds_total"] == 2
+    assert found["workqueue_retries_total"] == 1
+    labels = {"cluster": "demo", "name": "reconcile"}
+    assert registry.get_sample_value("a_sum", labels) == 1
+    assert registry.get_sample_value("b_sum", labels) == 3
 
 
 def test_closed_sets_stand_at_zero_from_the_start() -> None:

@@ -15,7 +15,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from controller.adapters.prometheus.moves import Moves
 from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase, Kind, Metric
+from controller.adapters.prometheus.work import WorkQueue
 from controller.model.history import ForeignMove
 from controller.model.observed import NodeObserved, NodeState
 from controller.model.plan import HoldReason, Verdict
@@ -55,6 +57,7 @@ class _Cluster:
     applied_at: datetime | None = None
     applied_revision: str | None = None
     observed_at: dict[str, datetime] = field(default_factory=dict)
+    moves: Moves = field(default_factory=Moves)
     counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
 
 
@@ -67,15 +70,24 @@ class Metrics:
         version: str,
         source: Callable[[str], str],
         traffic: Callable[[str], Traffic],
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`source` names where the specs of a cluster come from, `traffic` counts its calls."""
+        """`source` names where the specs of a cluster come from, `traffic` counts its calls.
+
+        `leads` says whether this process may act, where several replicas run.
+        """
         self._version = version
         self._source = source
         self._traffic = traffic
+        self._leads = leads
         self._clusters: dict[str, _Cluster] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # 12 % more lines for nothing
         self._registry = CollectorRegistry()
         self._histograms = {m.name: _histogram(m, self._registry) for m in _histograms()}
+        self.work = WorkQueue(
+            self._histograms["workqueue_queue_duration_seconds"],
+            self._histograms["workqueue_work_duration_seconds"],
+        )
         self._registry.register(_Samples(self.samples))
 
     async def show(self, report: ClusterReport) -> None:
@@ -87,6 +99,10 @@ class Metrics:
                 for zero in metric.zeros():
                     self._histograms[metric.name].labels(report.cluster, *zero)
         _bring_forward(known, report)
+        for timed in known.moves.follow(report):
+            phases = self._histograms["ownernode_move_phase_seconds"]
+            phases.labels(report.cluster, timed.phase.value).observe(timed.seconds)
+            known.counts["ownernode_move_bytes_total", ()] += timed.memory_bytes
 
     def time_phase(self, cluster: str, phase: CyclePhase, seconds: float) -> None:
         """Note how long a part of a cycle took."""
@@ -133,7 +149,9 @@ class Metrics:
         yield "ownernode_spec_revision_info", (source, report.revision), 1
         yield "ownernode_spec_findings", (source,), len(report.findings)
         yield "ownernode_mode_info", (report.mode.value,), 1
+        yield "ownernode_leader", (), float(self._leads())
         yield "ownernode_build_info", (self._version,), 1
+        yield from self.work.samples(report.cluster)
         yield "ownernode_logon_failures_total", (), traffic.logon_failures
         for request, count in traffic.requests.items():
             yield "ownernode_winrm_requests_total", request, count

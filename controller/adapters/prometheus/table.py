@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from itertools import product
 
+from controller.model.observed import MigrationPhase
 from controller.model.plan import ActionKind, HoldReason, Verdict
 from controller.model.policy import Mode
 from controller.model.report import OutcomeResult
@@ -58,6 +59,16 @@ class Brake(StrEnum):
     CLOCK_JUMPED = HoldReason.CLOCK_JUMPED.value
 
 
+class MovePhase(StrEnum):
+    """The parts of a live migration of ours that are timed, as far as the nodes tell them."""
+
+    QUEUED = MigrationPhase.QUEUED.value
+    PREPARING = MigrationPhase.PREPARING.value
+    TRANSFERRING = MigrationPhase.TRANSFERRING.value
+    SWITCHING = MigrationPhase.SWITCHING.value
+    WHOLE = "Whole"
+
+
 class RequestResult(StrEnum):
     """How a call to a node ended: with an answer, or with one of the errors that cross a border."""
 
@@ -69,6 +80,12 @@ class RequestResult(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     PROTOCOL_BROKEN = "ProtocolBroken"
     MISCONFIGURED = "SpecError"
+
+
+class Queue(StrEnum):
+    """The work queues: each cluster has one."""
+
+    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +235,11 @@ _GAUGES = (
         labels=(Label(name="mode", values=Mode),),
     ),
     Metric(
+        name="ownernode_leader",
+        kind=Kind.GAUGE,
+        help="1 while this process may act; 0 while another replica leads.",
+    ),
+    Metric(
         name="ownernode_build_info",
         kind=Kind.GAUGE,
         help="1 for the version that is running.",
@@ -235,6 +257,11 @@ _COUNTERS = (
         name="ownernode_foreign_moves_total",
         kind=Kind.COUNTER,
         help="Changes of owner node that this controller did not order.",
+    ),
+    Metric(
+        name="ownernode_move_bytes_total",
+        kind=Kind.COUNTER,
+        help="Memory of the VMs whose move by this controller was seen done.",
     ),
     Metric(
         name="ownernode_winrm_requests_total",
@@ -260,10 +287,66 @@ _HISTOGRAMS = (
         buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     ),
     Metric(
+        name="ownernode_move_phase_seconds",
+        kind=Kind.HISTOGRAM,
+        help="Time that moves of this controller spent in each phase, from look to look.",
+        labels=(Label(name="phase", values=MovePhase),),
+        buckets=(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
+    ),
+    Metric(
         name="ownernode_loop_lag_seconds",
         kind=Kind.HISTOGRAM,
         help="How late the event loop of the process woke up; the same for all its clusters.",
         buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
     ),
 )
-METRICS = (*_GAUGES, *_COUNTERS, *_HISTOGRAMS)
+_QUEUE = Label(name="name", values=Queue)
+_QUEUE_SECONDS = (0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+WORK = (
+    Metric(
+        name="workqueue_depth",
+        kind=Kind.GAUGE,
+        help="Cycles that are due and have not begun.",
+        labels=(_QUEUE,),
+    ),
+    Metric(
+        name="workqueue_unfinished_work_seconds",
+        kind=Kind.GAUGE,
+        help="How long the cycle under way has taken so far.",
+        labels=(_QUEUE,),
+    ),
+    Metric(
+        name="workqueue_longest_running_processor_seconds",
+        kind=Kind.GAUGE,
+        help="The same, under the name that existing dashboards ask for.",
+        labels=(_QUEUE,),
+    ),
+    Metric(
+        name="workqueue_adds_total",
+        kind=Kind.COUNTER,
+        help="Cycles that became due.",
+        labels=(_QUEUE,),
+    ),
+    Metric(
+        name="workqueue_retries_total",
+        kind=Kind.COUNTER,
+        help="Cycles that ended in a programming error and are tried again.",
+        labels=(_QUEUE,),
+    ),
+    Metric(
+        name="workqueue_queue_duration_seconds",
+        kind=Kind.HISTOGRAM,
+        help="Time from due to begun.",
+        labels=(_QUEUE,),
+        buckets=_QUEUE_SECONDS,
+    ),
+    Metric(
+        name="workqueue_work_duration_seconds",
+        kind=Kind.HISTOGRAM,
+        help="Time that a whole cycle took.",
+        labels=(_QUEUE,),
+        buckets=_QUEUE_SECONDS,
+    ),
+)
+"""In controller-runtime's names and shapes, so that dashboards made for it work."""
+METRICS = (*_GAUGES, *_COUNTERS, *_HISTOGRAMS, *WORK)
