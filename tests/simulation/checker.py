@@ -13,53 +13,20 @@ from typing import Any
 
 from controller.model.names import same_name
 from controller.model.report import ClusterReport
-from controller.simulator.states import (
-    Cause,
-    DrainStatus,
-    GroupState,
-    NodeFlag,
-    NodeState,
-    VmState,
-)
-from controller.simulator.storage import free_bytes
+from controller.simulator.states import Cause
 from controller.simulator.world import World
+from tests.simulation.before import Before, truth_before
 from tests.simulation.evidence import DOWN, JOINING, Evidence, Note, Shown
+from tests.simulation.limits import Limits
 from tests.simulation.orders import Entry, Leg, Order, is_empty, read_intent, read_intents
 from tests.simulation.wants import Specs, Want, read_wants
 from tests.simulation.wire import Reply
 from tests.support.in_process import Call
 
-GIB = 1024**3
-_DISK_BYTES = 20 * GIB
-_FOLDER = "c:\\clusterstorage\\volume1\\"
-"""Where drawn templates put their VMs, and how large a disk they want."""
 _UNSURE = ("Moving", "Unknown")
 SHRINK_VMS, SHRINK_SHARE = 2, 0.05
 SPECS_READ_SECONDS = 1.5
 """A change of the specs is known after the next stat scan, one a second."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The policy that was declared, as the checker reads it."""
-
-    mode: str
-    balancer: str
-    per_node: int
-    per_cluster: int
-    age_seconds: float
-    settle_seconds: float
-    cooldown_seconds: float
-    respect_seconds: float
-    interval_seconds: float
-    reserve_bytes: int | None
-    """None: the larger of a tenth of the node and 4 GiB."""
-
-    def reserve(self, node_bytes: int) -> int:
-        """What must stay free on a node of that size."""
-        if self.reserve_bytes is not None:
-            return self.reserve_bytes
-        return max(node_bytes // 10, 4 * GIB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,33 +39,6 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.invariant} at {self.at_seconds:.1f} s: {self.detail}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """The truth right before a node acts on a command."""
-
-    owner: str | None
-    state: VmState | None
-    group: GroupState | None
-    is_locked: bool
-    is_busy: bool
-    in_flight: bool
-    is_clustered: bool
-    has_quorum: bool
-    source_is_in_contact: bool
-    target_is_up: bool
-    target_is_avoided: bool
-    target_is_possible: bool
-    has_space: bool
-    folder_exists: bool
-    role_name_is_taken: bool
-    cmdlets: int
-    """Changing cmdlets that ran until then."""
-    names_here: frozenset[str]
-    names_of_roles: frozenset[str]
-    running: Mapping[str, float | None]
-    """VM id -> since when it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +63,8 @@ class Stopped:
 
     what: str
     at_seconds: float
+    by_flag: bool = False
+    """By the flag in the cluster."""
 
 
 CLAIM = "claimEpoch"
@@ -163,6 +105,7 @@ class Checker:
     _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
     _bound: dict[str, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, Before] = field(default_factory=dict)
+    _shrunk_from: set[str] = field(default_factory=set)
     _told: dict[str, tuple[str, int]] = field(default_factory=dict)
     """VM id -> where the controller said it is, and in which life of the journal."""
     _moves: dict[str, int] = field(default_factory=dict)
@@ -178,13 +121,18 @@ class Checker:
     def declare(self, specs: Specs) -> None:
         """These placements are in force from now on, and no others."""
         if self._declared:
-            gone = len(set(self.wants) - set(specs))
-            if gone > max(SHRINK_VMS, SHRINK_SHARE * len(self.wants)):
-                self.shrunk_seconds = self.world.now
-            elif self.shrunk_seconds is not None and not set(self._declared[-2][1]) - set(specs):
-                self.shrunk_seconds = None
+            before = self._shrunk_from or set(self.wants)
+            gone = len(before - set(specs))
+            if gone <= max(SHRINK_VMS, SHRINK_SHARE * len(before)):
+                self.shrunk_seconds, self._shrunk_from = None, set()
+            elif self.shrunk_seconds is None:
+                self.shrunk_seconds, self._shrunk_from = self.world.now, before
         self._declared.append((self.world.now, read_wants(specs)))
         self._bind()
+
+    def resume(self, what: str, *, by_flag: bool = False) -> None:
+        """People end every stop of that kind, however many there were."""
+        self.stops = [s for s in self.stops if (s.what, s.by_flag) != (what, by_flag)]
 
     def process_started(self) -> None:
         """A controller starts, with what the journal's file tells it."""
@@ -234,7 +182,7 @@ class Checker:
             return
         order = self._order(call)
         order.arrived_seconds = self.world.now
-        self._before[call.number] = self._truth_before(order)
+        self._before[call.number] = truth_before(self.world, order)
 
     def executed(self, call: Call, reply: Mapping[str, Any]) -> None:
         if call.operation == CLAIM:
@@ -422,48 +370,6 @@ class Checker:
         moving = {vm_id for s in shown for vm_id in s.note.flights}
         if self.evidence.is_complete() and not any(self.evidence.shows_move(v) for v in moving):
             self.looks_quiet += 1
-
-    def _truth_before(self, order: Order) -> Before:
-        cluster, args = self.world.cluster, order.call.arguments
-        vm = cluster.vms.get(order.vm_id or "")
-        role = cluster.roles.get(order.vm_id or "")
-        source, target = cluster.node(order.source), cluster.node(order.target)
-        assert source is not None
-        return Before(
-            owner=role.owner.lower() if role else vm.node.lower() if vm else None,
-            state=vm.state if vm else None,
-            group=self.world.group_state(cluster, role) if role else None,
-            is_locked=role is not None and role.locked,
-            is_busy=vm is not None and vm.busy is not None,
-            in_flight=order.vm_id in cluster.migrations,
-            is_clustered=role is not None,
-            has_quorum=self.world.has_quorum(),
-            source_is_in_contact=source.powered and source.cut_off_at is None,
-            # By the cluster's own word: that a node has just died nobody knows yet.
-            target_is_up=target is not None
-            and target.state is NodeState.Up
-            and target.drain is DrainStatus.NotInitiated
-            and not target.flags & (NodeFlag.Isolated | NodeFlag.Quarantined),
-            target_is_avoided=target is not None and NodeFlag.AvoidPlacement in target.flags,
-            target_is_possible=role is not None
-            and all(
-                any(same_name(owner, order.target) for owner in owners)
-                for owners in (role.possible, role.possible_configuration)
-            ),
-            has_space=all(volume.online for volume in cluster.volumes)
-            and min(free_bytes(volume) for volume in cluster.volumes) > _DISK_BYTES,
-            folder_exists=f"{_FOLDER}{order.name}" in cluster.files,
-            role_name_is_taken=vm is not None
-            and any(same_name(r.name, vm.name) for r in cluster.roles.values() if r is not role),
-            cmdlets=len(self.world.commands),
-            names_here=frozenset(
-                v.name.lower()
-                for v in cluster.vms.values()
-                if v.node.lower() == order.source.lower()
-            ),
-            names_of_roles=frozenset(r.name.lower() for r in cluster.roles.values()),
-            running={v.id: v.running_since for v in cluster.vms.values()} if args else {},
-        )
 
     def _notice_moves(self) -> None:
         for vm_id, moves in self.world.moves.items():

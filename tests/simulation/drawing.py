@@ -11,11 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from controller.simulator.doubts import Doubts
-from tests.simulation.faults import IN_THE_GAP, LASTS_SECONDS, PLAYED, Fault, Gap, Kind
+from tests.simulation.faults import (
+    CATALOGUE,
+    IN_THE_GAP,
+    LASTS_SECONDS,
+    PEOPLE,
+    Fault,
+    Gap,
+    Kind,
+)
 
 GIB = 1024**3
 KEPT_DOUBTS = frozenset({"role_cmdlets_over_winrm"})
 """If moves over WinRM are refused by Windows itself, nothing ever moves and nothing is proved."""
+_APART = (Kind.DUPLICATED, Kind.GIT_OUTAGE, *PEOPLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,8 @@ class Options:
 def draw(seed: int, size: Size = SMALL, kinds: Sequence[Kind] | None = None) -> Options:
     """Draw a run. `kinds` None: the mix of faults is drawn as well."""
     chance = random.Random(f"{seed} {size.nodes} {size.vms}")
+    # Dice of their own: a seed's other faults stay what they were before these were added.
+    apart = random.Random(f"{seed} {size.nodes} {size.vms} apart")
     tags = frozenset({chance.choice(("observe", "real node"))} if chance.random() < 0.04 else ())
     safety = chance.choice((1200.0, 2400.0, 4800.0))
     plan = _Drawn(chance, size)
@@ -77,7 +88,7 @@ def draw(seed: int, size: Size = SMALL, kinds: Sequence[Kind] | None = None) -> 
         world=world,
         config=_config(chance, tags),
         specs=specs,
-        faults=_faults(chance, plan, safety, kinds),
+        faults=_faults(chance, apart, plan, safety, kinds),
         changes=tuple(sorted(changes, key=lambda c: c.at_seconds)),
         safety_seconds=safety,
         tags=tags,
@@ -300,15 +311,21 @@ def _config(chance: random.Random, tags: frozenset[str]) -> dict[str, Any]:
 
 
 def _faults(
-    chance: random.Random, plan: _Drawn, safety: float, kinds: Sequence[Kind] | None
+    chance: random.Random,
+    apart: random.Random,
+    plan: _Drawn,
+    safety: float,
+    kinds: Sequence[Kind] | None,
 ) -> tuple[Fault, ...]:
     if kinds is None:
         share = chance.choice((0.0, 0.1, 0.1, 0.25, 0.5))
-        kinds = [kind for kind in PLAYED if chance.random() < share]
+        kinds = [k for k in CATALOGUE if k not in _APART and chance.random() < share]
         count = chance.randint(2, 14) if kinds else 0
+        more = apart.choice((0, 0, 0, 1, 2, 4))
     else:
-        count = 3 * len(kinds)
+        count, more = 3 * len(kinds), 0
     faults = [_fault(chance, plan, safety, chance.choice(list(kinds))) for _ in range(count)]
+    faults += [_fault(apart, plan, safety, apart.choice(_APART)) for _ in range(more)]
     return tuple(sorted(faults, key=lambda fault: (fault.at_seconds, fault.salt)))
 
 

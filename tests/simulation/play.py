@@ -19,16 +19,20 @@ from controller.model.document import Document
 from controller.model.report import ClusterReport
 from controller.simulator.cmdlet_errors import Refusal
 from controller.simulator.config import load_world
-from controller.simulator.inventory import VirtualMachine
-from controller.simulator.states import DrainStatus, NodeState, VmState
+from controller.simulator.states import VmState
 from controller.simulator.world import World
 from tests.scenarios.play import cluster_document
-from tests.simulation.checker import CLAIM, Checker, Limits, Violation
-from tests.simulation.drawing import Change, Options
-from tests.simulation.faults import PLAYED, End, Fault, Gap, called
+from tests.simulation.checker import CLAIM, Checker, Violation
+from tests.simulation.deeds import PLAYED
+from tests.simulation.drawing import Options
+from tests.simulation.faults import Fault, Gap, called
 from tests.simulation.invariants import AT_END, ON_COMMAND, ON_EFFECT, ON_REPORT, ON_STEP
+from tests.simulation.limits import read_limits
+from tests.simulation.mending import mend
+from tests.simulation.people import End, agree
+from tests.simulation.places import out_of_place
 from tests.simulation.site import Site
-from tests.simulation.wants import Want
+from tests.simulation.wants import Specs
 from tests.simulation.wire import Wire
 from tests.support.in_process import Call
 from tests.support.virtual_time import VirtualLoop, run_virtual
@@ -83,6 +87,8 @@ class Play:
     checker: Checker = field(init=False)
     usual: Usual = field(init=False)
     report: ClusterReport | None = None
+    orders: list[asyncio.Task[None]] = field(default_factory=list)
+    declared: Specs = field(default_factory=dict)
     _config: Document = field(init=False)
     _running: dict[int, End] = field(default_factory=dict)
     _mended: bool = False
@@ -131,8 +137,8 @@ class Play:
 
     async def run(self) -> None:
         """Safety, heal, progress, silence; ends early when something is wrong."""
-        self.declare(Change(at_seconds=0.0, specs=self.options.specs))
-        self._misplaced = len(self._out_of_place())
+        self.declare(self.options.specs)
+        self._misplaced = len(out_of_place(self.checker))
         self.start_controller()
         if not await self._safety():
             return
@@ -150,10 +156,12 @@ class Play:
             self.checker.process_started()
             self.site.start()
 
-    def declare(self, change: Change) -> None:
-        """People declare something else."""
-        self.site.declare(change.specs)
-        self.checker.declare(change.specs)
+    def declare(self, specs: Specs) -> None:
+        """People declare something else; nobody knows while the specs can't be read."""
+        self.declared = specs
+        self.site.declare(specs)
+        if not self.site.specs_are_hidden:
+            self.checker.declare(specs)
 
     async def _safety(self) -> bool:
         """Faults and changes, each at its time."""
@@ -161,7 +169,7 @@ class Play:
             (fault.at_seconds, lambda fault=fault: self._strike(fault))
             for fault in self.options.faults
         ]
-        events += [(c.at_seconds, lambda c=c: self.declare(c)) for c in self.options.changes]
+        events += [(c.at_seconds, lambda c=c: self.declare(c.specs)) for c in self.options.changes]
         self._late += events
         return await self._pass(self.options.safety_seconds)
 
@@ -222,14 +230,6 @@ class Play:
         """Every VM by a name that is its alone."""
         return sorted(vm.name for vm in self.world.cluster.vms.values())
 
-    def wake_vm(self, vm: str) -> None:
-        """Somebody brings a VM back to where it was."""
-        match self.world.vm(vm).state:
-            case VmState.Paused:
-                self.world.resume_vm(vm)
-            case VmState.Off | VmState.Saved:
-                self.world.start_vm(vm)
-
     def _strike(self, fault: Fault) -> None:
         def at_command(call: Call) -> None:
             names = {vm.id: vm.name for vm in self.world.cluster.vms.values()}
@@ -271,43 +271,20 @@ class Play:
         self.wire.before.clear()
         self.wire.after.clear()
         self.wire.traps.clear()
+        self.checker.stops.clear()
         self._mended = True
         if not await self._pass(CALM_SECONDS, until=self._is_calm):
             return False
         if not self._is_calm():
             self.checker.accuse("heal", "the simulated cluster did not come to rest")
             return False
+        self.report = None  # what was seen before is no sign that all is well now
         self.start_controller()
         return True
 
     def _is_calm(self) -> bool:
-        cluster = self.world.cluster
-        for node in cluster.nodes.values():
-            with suppress(Refusal):
-                self._mend_node(node.name)
-        for vm in tuple(cluster.vms.values()):
-            if vm.id in self.usual.running and vm.state is not VmState.Running:
-                with suppress(Refusal):
-                    self.wake_vm(vm.id)
-        ups = all(node.state is NodeState.Up for node in cluster.nodes.values())
-        runs = all(
-            vm.state is VmState.Running
-            for vm in cluster.vms.values()
-            if vm.id in self.usual.running
-        )
-        settled = not any(role.failing_over for role in cluster.roles.values())
-        return ups and runs and settled and not self.wire.late and not self._late
-
-    def _mend_node(self, name: str) -> None:
-        node = self.world.node(name)
-        if not node.powered:
-            self.world.boot_node(name)
-        elif node.cut_off_at is not None:
-            self.world.heal(name)
-        elif node.state is NodeState.Paused or node.drain is not DrainStatus.NotInitiated:
-            self.world.resume_node(name)
-        elif node.state is NodeState.Down and not node.flags and node.lost_at is not None:
-            self.world.crash_node(name)  # it hangs, and somebody turns it off and on
+        is_whole = mend(self.world, self.usual.running)
+        return is_whole and not self.wire.late and not self._late
 
     async def _converges(self) -> bool:
         """L1: everything gets to its place in time, by the truth and in the controller's eyes."""
@@ -319,69 +296,19 @@ class Play:
         if not self._is_done():
             report = self.report
             told = [v.sentence for v in report.vms if v.verdict != "Settled"] if report else []
-            missing = ", ".join(self._out_of_place()) or "nothing"
+            missing = ", ".join(out_of_place(self.checker)) or "nothing"
             holds = [f"{h.vm} {h.reason}" for h in report.plan.holds] if report else []
             self.checker.accuse("L1", f"out of place: {missing}; told: {told}; holds: {holds}")
             return False
         return True
 
     def _is_done(self) -> bool:
+        agree(self)
         at_rest = not self.world.cluster.migrations and not any(
             order.is_open for order in self.checker.orders
         )
         told = self.report is not None and self.report.converged
-        return told and at_rest and not self._out_of_place()
-
-    def _out_of_place(self) -> list[str]:
-        """Declared VMs that could be where they belong and are not, by the truth."""
-        found = []
-        for want in self.checker.wants.values():
-            ids = self.checker.meant(want)
-            vm = next((self.world.cluster.vms.get(i) for i in sorted(ids)), None)
-            if want.suspended or self._is_frozen(want):
-                continue
-            if vm is None:
-                found.extend([want.spec] if want.creates else ())
-                continue
-            clustered = vm.id in self.world.cluster.roles
-            shared = vm.path.lower().startswith("c:\\clusterstorage\\")
-            rests = vm.state in (VmState.Running, VmState.Off)
-            if want.registers and not clustered and shared and rests:
-                found.append(want.spec)
-            runs = vm.state is VmState.Running and clustered
-            runs = runs and all(disk.physical_disk is None for disk in vm.disks)
-            if runs and want.movable and self._could_be_better(want, vm):
-                found.append(f"{want.spec} on {vm.node}")
-        return found
-
-    def _is_frozen(self, want: Want) -> bool:
-        """Whether which VM it means is not clear, so that nothing may be done about it."""
-        named = [v for v in self.world.cluster.vms.values() if v.name.lower() == want.name]
-        ids = {v.id for v in named}
-        jobs = [o.job for o in self.checker.orders if o.job is not None]
-        if any(job.state != "Succeeded" and job.vm_id in ids for job in jobs):
-            return True  # what is left of a creation that broke off is for a person to judge
-        made = {job.vm_id for job in jobs}
-        meant = self.checker.meant(want)
-        return len(ids | meant) > 1 or bool(want.creates and ids and not ids & (made | meant))
-
-    def _could_be_better(self, want: Want, vm: VirtualMachine) -> bool:
-        """Whether a node where it would be right, or more so, has room for it."""
-        if want.is_content_on(vm.node):
-            return False
-        if want.breaks_a_rule_on(vm.node):
-            nodes = [n for n in self.world.cluster.nodes if not want.breaks_a_rule_on(n)]
-        else:
-            nodes = list(want.preferred[: want.rank(vm.node)])
-        role = self.world.role(vm.id)
-        allowed = {node.lower() for node in role.possible} & {
-            node.lower() for node in role.possible_configuration
-        }
-        return any(self._has_room(node, vm) for node in nodes if node.lower() in allowed)
-
-    def _has_room(self, node: str, vm: VirtualMachine) -> bool:
-        reserve = self.checker.limits.reserve(self.world.node(node).memory_bytes)
-        return self.world.memory_free_bytes(node) - reserve >= vm.memory_held_bytes
+        return told and at_rest and not out_of_place(self.checker)
 
     async def _silence(self) -> None:
         """What has converged stays so for a day, also for a controller that starts anew."""
@@ -403,8 +330,8 @@ class Play:
         late = [call for call in self.wire.commands[before:] if call.operation != CLAIM]
         if late:
             self.checker.accuse("L1", f"{len(late)} commands after convergence: {late[0]}")
-        if self._out_of_place():
-            self.checker.accuse("L1", f"it did not stay: {self._out_of_place()}")
+        if out_of_place(self.checker):
+            self.checker.accuse("L1", f"it did not stay: {out_of_place(self.checker)}")
         self._judge_moves()
         self.checker.finish()
 
@@ -473,28 +400,3 @@ def _fast_disk() -> str | None:
     """Where an fsync costs nothing, if there is such a place: what it keeps is read in-process."""
     shared = Path("/dev/shm")
     return str(shared) if shared.is_dir() else None
-
-
-def read_limits(options: Options) -> Limits:
-    """The policy as it was declared."""
-    config = options.config
-    reserve = config.get("capacity", {}).get("memoryReserve")
-    gib = 1024**3
-    node_bytes = int(str(options.world["nodes"][0]["memory"]).removesuffix("Gi")) * gib
-    sizes = {None: None, "10%": node_bytes // 10, "2Gi": 2 * gib}
-    return Limits(
-        mode=config["mode"],
-        balancer=config["balancer"],
-        per_node=config["migration"]["perNode"],
-        per_cluster=config["migration"]["perCluster"],
-        age_seconds=60.0,
-        settle_seconds=_seconds(config["timing"]["settle"]),
-        cooldown_seconds=_seconds(config["brakes"]["cooldown"]),
-        respect_seconds=_seconds(config["foreignMoves"]["respect"]),
-        interval_seconds=_seconds(config["interval"]),
-        reserve_bytes=sizes[reserve],
-    )
-
-
-def _seconds(text: str) -> float:
-    return float(text.removesuffix("s"))

@@ -25,6 +25,7 @@ from controller.engine.executor import Executor
 from controller.engine.manager import SPECS_EVERY_SECONDS, Manager
 from controller.engine.memory import Memory
 from controller.engine.reporter import Reporter
+from controller.engine.verbs import Verbs
 from controller.model.document import Document
 from controller.ports import StatusSink
 from tests.simulation.wire import Wire
@@ -100,6 +101,10 @@ class Site:
         self.patience_seconds = SPECS_EVERY_SECONDS
         self._wire = wire
         self._specs = folder / "specs"
+        self._files = self._specs
+        """Where they lie now: elsewhere while they can't be read."""
+        self._backup = folder / "backup"
+        self.verbs: Verbs | None = None
         self._sinks = tuple(sinks)
         self._stand_still = stand_still
         self._line: Lifeline | None = None
@@ -117,7 +122,7 @@ class Site:
     def declare(self, placements: Mapping[str, Mapping[str, Any]]) -> None:
         """Let the directory hold these placements and no others: one file each, by name."""
         self._declared = placements
-        for old in self._specs.iterdir():
+        for old in self._files.iterdir():
             if old.stem not in placements:
                 old.unlink()
                 self._specs_version += 1
@@ -132,7 +137,7 @@ class Site:
 
     def spoil(self, chance: random.Random) -> Callable[[], None]:
         """A bad commit ruins some files; gives what mends them."""
-        files = sorted(self._specs.iterdir())
+        files = sorted(self._files.iterdir())
         hit = chance.sample(files, k=chance.randint(1, len(files)))
         for path in hit:
             text = chance.choice(SPOILT).replace(b"NAME", path.stem.encode())
@@ -140,8 +145,26 @@ class Site:
 
         return lambda: self.declare(self._declared)
 
+    @property
+    def specs_are_hidden(self) -> bool:
+        """Whether the directory can't be read now."""
+        return self._files != self._specs
+
+    def hide_specs(self) -> None:
+        """The directory is gone: its share is not there, or Git can't be reached."""
+        if not self.specs_are_hidden:
+            self._files = self._specs.rename(self._specs.with_name("specs-away"))
+            self._specs_version += 1
+
+    def show_specs(self) -> Mapping[str, Mapping[str, Any]]:
+        """It is back, with what people have declared since."""
+        if self.specs_are_hidden:
+            self._files = self._files.rename(self._specs)
+            self._specs_version += 1
+        return self._declared
+
     def _write(self, name: str, text: bytes) -> None:
-        path = self._specs / f"{name}.yaml"
+        path = self._files / f"{name}.yaml"
         if path.exists() and path.read_bytes() == text:
             return
         path.write_bytes(text)
@@ -195,6 +218,16 @@ class Site:
         shutil.rmtree(self.journal.parent)
         self.journal.parent.mkdir()
 
+    def keep_journal(self) -> None:
+        """A backup of the machine takes the state directory as it is on the disk now."""
+        shutil.copytree(self.journal.parent, self._backup, dirs_exist_ok=True)
+
+    def restore_journal(self) -> None:
+        """The machine is what it was when it was backed up."""
+        if self._backup.exists():
+            self.lose_journal()
+            shutil.copytree(self._backup, self.journal.parent, dirs_exist_ok=True)
+
     async def end(self) -> None:
         """Kill what runs; programming errors come out here."""
         self.kill_if_alive()
@@ -237,6 +270,13 @@ class Site:
             clock=clock,
             aside=aside,
             holder=holder_number(len(self._tasks)),
+        )
+        self.verbs = Verbs(
+            memory=memory,
+            reporter=reconciler.reporter,
+            clusters=[self.cluster.name],
+            clock=clock,
+            wake=lambda cluster: None,
         )
         watch = PatientClock(line, self)
         try:

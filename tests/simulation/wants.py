@@ -44,6 +44,14 @@ class Want:
         """Whether it must not stay there."""
         return self.broken_on(node) > 0
 
+    def is_better(self, node: str, *, than: str) -> bool:
+        """Whether it has a reason to go there: fewer rules are broken, or as many and it is nearer.
+
+        A VM outside its possible owners goes to one of them also when that is not the best.
+        """
+        here, there = self.broken_on(than), self.broken_on(node)
+        return there < here or (there == here and self.rank(node) < self.rank(than))
+
     def is_content_on(self, node: str) -> bool:
         """Whether it is where it should be once every node is there to choose from."""
         if self.breaks_a_rule_on(node):

@@ -7,6 +7,7 @@ shown to the controller, what leaves it, and what a node then does.
 import asyncio
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,6 +45,8 @@ class Mishap:
     """Until the reply has come in, after it was executed."""
     agent_lost: bool = False
     """The node's agent ends with the connection, and with it the memory of its jobs."""
+    again_seconds: float | None = None
+    """It reaches the node a second time, so long after it was executed."""
     looks_ago: int = 0
     answered_by: str | None = None
     """An observation is answered by another node."""
@@ -278,7 +281,18 @@ class Wire:
         said = await self._execute(call)
         if mishap.agent_lost:
             self.world.jobs.forget(call.node)
+        if mishap.again_seconds is not None:
+            again = asyncio.create_task(
+                self._once_more(call, mishap.again_seconds), name=f"deliver {call.number} again"
+            )
+            self.late.add(again)
+            again.add_done_callback(self.late.discard)
         return said
+
+    async def _once_more(self, call: Call, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        with suppress(Unreachable):
+            await self._execute(call)
 
     async def _execute(self, call: Call) -> Mapping[str, Any]:
         while True:
