@@ -1,5 +1,6 @@
 # Each target sets itself up first; .ci/setup says how and is instant when nothing changed.
 # ONCE=1 make demo: end when converged, as it also does where there is no terminal.
+# make demo SCENARIO=bad-commit: a canary and a brake at work.
 
 bin := .venv/bin
 lines_max := 500
@@ -8,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: demo test lint bench campaign setup
 
 demo: setup
-	@$(bin)/ownernode demo $(if $(filter-out 0,$(ONCE)),--once)
+	@$(bin)/ownernode demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: lint
 	@$(bin)/python tests/suites.py

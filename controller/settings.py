@@ -8,6 +8,7 @@ the FailoverCluster documents of `--config` and in the specs.
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -85,8 +86,16 @@ class _Line(logging.Formatter):
         head = {"at": at, "level": record.levelname, "message": record.getMessage()}
         if self._form is LogForm.JSON:
             return json.dumps(head | values, default=str, ensure_ascii=False)
-        pairs = "".join(f" {name}={_value(value)}" for name, value in values.items())
-        return f"{at} {record.levelname} {head['message']}{pairs}"
+        return f"{at} {record.levelname} {head['message']}{_pairs(values)}"
+
+
+def told(record: logging.LogRecord) -> str:
+    """A log record as people read it where others tell the time: the message and its values."""
+    return record.getMessage() + _pairs({k: v for k, v in vars(record).items() if k not in _OWN})
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return "".join(f" {name}={_value(value)}" for name, value in values.items())
 
 
 def _value(value: Any) -> str:

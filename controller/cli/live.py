@@ -4,6 +4,7 @@ On a terminal: nodes as columns with their VMs, what moves now, what waits and w
 Anywhere else: one plain line for each thing that happens. Everything goes to stderr.
 """
 
+import logging
 import sys
 import time
 from collections import deque
@@ -24,7 +25,8 @@ from controller.model.names import same_name
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport, VMReport
-from controller.planning.sentences import hold_sentence, why
+from controller.planning.sentences import hold_sentence, waiting, why
+from controller.settings import told
 
 EVENTS_KEPT = 8
 NODES_PER_ROW = 8
@@ -55,6 +57,7 @@ class Watch:
     def __init__(self, *notes: str) -> None:
         """`notes` stay in sight below the view: addresses, how to stop."""
         self._notes = notes
+        self._warnings = _Warnings(self)
         console = Console(stderr=True)
         self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
@@ -67,6 +70,7 @@ class Watch:
         """Why each VM was last to be changed: a plan forgets what is under way."""
 
     def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self._warnings)
         if self._live is not None:
             self._live.start()
         else:
@@ -80,6 +84,7 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        logging.getLogger().removeHandler(self._warnings)
         if self._live is not None:
             self._live.stop()
 
@@ -109,7 +114,7 @@ class Watch:
         sections: list[Section] = []
         if self._report is not None:
             sections += cluster_sections(self._report, console.width, self._reasons)
-        events = [Text(event) for event in self._events]
+        events = [Text(event) for event in tuple(self._events)]
         sections.append(Section("What happened", events, gives_way=EVENTS_GIVE_WAY))
         sections.append(Section("", [Text(note, style="dim") for note in self._notes]))
         self._live.update(Group(*_fitted(sections, console)), refresh=True)
@@ -131,6 +136,18 @@ class Watch:
         self._said = now
 
 
+class _Warnings(logging.Handler):
+    """Tells what is logged as a warning: an order, a refused log-on, a journal that broke."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(logging.WARNING)
+        self._watch = watch
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it."""
+        self._watch.tell(told(record))
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A part of the picture. Those with the highest `gives_way` go first on a small terminal."""
@@ -150,10 +167,8 @@ def cluster_sections(
     """One cluster: heading, nodes, what moves, what waits, what can't be, what warns."""
     moving = [vm for vm in report.vms if _is_busy(vm)]
     wishes = report.plan.impossible
-    hopeless = {vm for wish in wishes for vm in wish.vms}
-    holds = (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None))
-    waiting = [
-        (hold.vm or "everything", hold_sentence(hold)) for hold in holds if hold.vm not in hopeless
+    held = [
+        (who or "everything", f"{sentence} ({guard})") for who, guard, sentence in waiting(report)
     ]
     impossible = [
         (", ".join(wish.vms), f"{wish.explanation} Way out: {wish.resolution}.") for wish in wishes
@@ -162,7 +177,7 @@ def cluster_sections(
     return [
         Section("", [_heading(report), _nodes(report, width)]),
         Section("Now", [_movements(moving, reasons)] if moving else []),
-        Section("Waiting", _pairs(waiting), gives_way=1),
+        Section("Waiting", _pairs(held), gives_way=1),
         Section("Impossible", _pairs(impossible), gives_way=4),
         Section("High availability", _pairs(_warnings(report)), gives_way=5),
         Section("Faults in specs", _pairs(faults), gives_way=2),

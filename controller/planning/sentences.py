@@ -17,7 +17,7 @@ from controller.model.plan import (
     Standing,
     Verdict,
 )
-from controller.model.report import Outcome, OutcomeResult
+from controller.model.report import ClusterReport, Outcome, OutcomeResult
 
 HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.CLUSTER_CHANGED: "another cluster answers ({found}) than the one that the journal is"
@@ -47,7 +47,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms});"
     " {release}",
     HoldReason.SPECS_SHRANK: "{vanished_vms} VMs vanished from the specs at once ({vanished}); give"
-    " them back, or approve {digest}",
+    " them back, or `ownernode approve {digest}`",
     HoldReason.OUTSIDE_WINDOW: "changes are not allowed before {until}",
     HoldReason.QUORUM_AT_RISK: "{away} is away, and without one more node the cluster might lose"
     " quorum",
@@ -82,7 +82,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.CONTESTED: "we moved it {moves} times in a day at an unchanged spec; somebody or"
     " something wants it elsewhere",
     HoldReason.APPROVAL_NEEDED: "one change of the specs touches {changed_vms} VMs, and {allowed}"
-    " may be changed unasked; approve {digest}",
+    " may be changed unasked: `ownernode approve {digest}`",
     HoldReason.CANARY: "{moves_due} moves are due at once; the first are to be seen done before the"
     " rest starts",
     HoldReason.FAILBACK_WINDOW: "it fails back only in a window that allows changes",
@@ -124,6 +124,19 @@ def hold_sentence(hold: Hold) -> str:
     words["earlier"] = f"a node refused it ({refused})" if refused else moved
     words["whither"] = f" to {hold.target}" if hold.target else ""
     return HOLDS[hold.reason].format_map(words)
+
+
+def waiting(report: ClusterReport) -> tuple[tuple[str, HoldReason, str], ...]:
+    """Who waits, by which guard, and why: the VMs that wait for the same are told together.
+
+    Nobody's name stands for all of the cluster. Impossible wishes wait for nothing.
+    """
+    hopeless = {vm for wish in report.plan.impossible for vm in wish.vms}
+    together: dict[tuple[HoldReason, str], list[str]] = {}
+    for hold in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None)):
+        if hold.vm not in hopeless:
+            together.setdefault((hold.reason, hold_sentence(hold)), []).append(hold.vm)
+    return tuple((", ".join(vms), *held) for held, vms in together.items())
 
 
 def why(action: Action) -> str:

@@ -4,6 +4,7 @@ Made whole on the server at each look, without script; every text that comes fro
 spec is escaped.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -12,7 +13,7 @@ from controller.model.observed import NodeObserved
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
 from controller.model.report import CheckVerdict, ClusterReport, VMReport
-from controller.planning.sentences import action_sentence, hold_sentence
+from controller.planning.sentences import action_sentence, waiting
 
 REFRESH_SECONDS = 2
 VMS_SHOWN_MAX = 60
@@ -33,6 +34,8 @@ _TONES = {
     Verdict.CONFLICT: "bad",
     Verdict.IMPOSSIBLE: "bad",
 }
+
+_TYPED = re.compile("`([^`]+)`")
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --paper: #f6f7f9; --card: #fff; --line: #d8dee6;
@@ -60,7 +63,8 @@ table { border-collapse: collapse; width: 100%; background: var(--card); }
 th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
   vertical-align: top; }
 th { color: var(--quiet); font-weight: 500; }
-meter { width: 6rem; }
+meter { width: 6rem; } footer { margin-top: 1.6rem; }
+code { font: .95em/1 ui-monospace, monospace; background: var(--paper); padding: .1rem .3rem; }
 """
 
 
@@ -74,8 +78,8 @@ def render_page(reports: Iterable[ClusterReport], unready: Iterable[str]) -> str
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<title>ownernode</title><link rel="stylesheet" href="/style.css"></head>'
         f"<body>{notes}{body or '<p>Nothing observed yet.</p>'}"
-        '<p class="quiet"><a href="/metrics">metrics</a> · '
-        '<a href="/api/v1/status">status as JSON</a></p></body></html>'
+        '<footer class="quiet"><a href="/metrics">metrics</a> · '
+        '<a href="/api/v1/status">status as JSON</a></footer></body></html>'
     )
 
 
@@ -93,7 +97,7 @@ def _cluster(report: ClusterReport) -> str:
         f"{_column('on no node', '', elsewhere) if elsewhere else ''}</div>"
         + _section("Gaps", ("node", "why"), ((g.node or "cluster", g.detail) for g in report.gaps))
         + _section("Plan", ("wave", "what and why"), _planned(report))
-        + _section("Waiting", ("what", "why"), _held(report))
+        + _section("Waiting", ("what", "guard", "why"), _held(report))
         + _section(
             "Impossible wishes",
             ("VMs", "why", "way out"),
@@ -169,10 +173,8 @@ def _planned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
 
 
 def _held(report: ClusterReport) -> Iterator[tuple[str, ...]]:
-    hopeless = {vm for wish in report.plan.impossible for vm in wish.vms}
-    for hold in (*report.cluster_holds, *(vm.hold for vm in report.vms if vm.hold is not None)):
-        if hold.vm not in hopeless:
-            yield hold.vm or "the whole cluster", hold_sentence(hold)
+    for who, guard, sentence in waiting(report):
+        yield who or "the whole cluster", guard.value, sentence
 
 
 def _warned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
@@ -182,9 +184,14 @@ def _warned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
                 yield vm.vm, f"{check.name}: {check.verdict.value}", check.found, check.remedy
 
 
+def _prose(text: str) -> str:
+    """Escaped; what stands in backticks is to be typed."""
+    return _TYPED.sub(r"<code>\1</code>", escape(text))
+
+
 def _section(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{_prose(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     if not lines:
         return ""
