@@ -1,7 +1,7 @@
 """What the specs of one cluster ask for, merged, checked and ready to be planned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.model.findings import Finding
@@ -127,10 +127,13 @@ class Connection:
     addresses: Mapping[str, str]
     """Folded node name -> host:port, where <node>.<domain of the first seed> is not its address."""
     authentication: str
-    """NTLM or Basic in this release."""
+    """Kerberos, NTLM, Certificate, Basic or CredSSP."""
     credentials_file: str | None
     credentials_env: str | None
     ca_file: str | None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Folded node name -> SHA-256 of its certificate, in place of an authority."""
+    ntlm_over_http: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,10 @@ def _connection(spec: FailoverClusterSpec) -> Connection:
         credentials_file=connection.credentials.file,
         credentials_env=connection.credentials.env,
         ca_file=connection.tls.ca if connection.tls else None,
+        pins=_read_only({fold(n): pin for n, pin in connection.tls.pins.items()})
+        if connection.tls
+        else _read_only({}),
+        ntlm_over_http=connection.ntlm_over_http,
     )
 
 

@@ -75,6 +75,7 @@ class SimulatedSite:
         speed: float = 1.0,
         engine: Path | None = None,
         settings: WinRMSettings | None = None,
+        keytab: Path | None = None,
     ) -> None:
         if engine and len(world.cluster.nodes) > ENGINES_MAX:
             raise ValueError(f"with a PowerShell engine a cluster has {ENGINES_MAX} nodes at most")
@@ -88,15 +89,16 @@ class SimulatedSite:
         self._speed = speed
         self._engine = engine
         self._settings = settings or WinRMSettings(https=True)
+        self._keytab = keytab
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="ownernode-simulator-")))
-            authority = CertificateAuthority(directory)
+            self.authority = authority = CertificateAuthority(directory)
             self.ca_file = authority.ca_file
             self.clock = WorldClock(self.world, speed=self._speed)
             account = Account(user=self.user, password=self.password)
-            accounts = Accounts((account,), directory)
+            accounts = Accounts((account,), directory, keytab=self._keytab)
             security = Security(accounts=accounts, ca_file=authority.ca_file)
             self.servers = self._make_servers(authority, security, self._make_host(stack))
             for server in self.servers.values():

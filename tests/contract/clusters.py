@@ -167,7 +167,12 @@ async def served(
     authentication: str,
     https: bool,
     world: str = FOUR_NODES,
+    user: str = USER,
     password: str = PASSWORD,
+    account: Callable[[SimulatedSite], str] | None = None,
+    pins: Callable[[SimulatedSite], Mapping[str, str]] = lambda site: {},
+    ntlm_over_http: bool = True,
+    keytab: Path | None = None,
     speed: float = 20.0,
     limits: Limits = QUICK,
     node_seconds: float = 10.0,
@@ -177,11 +182,15 @@ async def served(
     settings: Mapping[str, Any] | None = None,
     barred: Barred = lambda intent: None,
 ) -> AsyncIterator[Cluster]:
-    """The cluster behind its nodes' WinRM services; `password` is what the controller believes."""
+    """The cluster behind its nodes' WinRM services; `password` is what the controller believes.
+
+    `account` gives the text of its credentials where they are not user name and password.
+    """
     site = CountingSite(
         load_world(world),
-        user=USER,
+        user=user,
         password=PASSWORD,
+        keytab=keytab,
         speed=speed,
         port=0 if https else WINRM_HTTP_PORT,
         engine=engine,
@@ -190,8 +199,9 @@ async def served(
     site.executed = []
     with tempfile.TemporaryDirectory() as folder:
         credentials = Path(folder) / "credentials"
-        credentials.write_text(f"username={USER}\npassword={password}\n", encoding="utf-8")
         async with site:
+            text = account(site) if account else f"username={user}\npassword={password}\n"
+            credentials.write_text(text, encoding="utf-8")
             connection = Connection(
                 seeds=seeds,
                 addresses={fold(short_node(n)): a for n, a in site.addresses.items()},
@@ -199,6 +209,8 @@ async def served(
                 credentials_file=str(credentials),
                 credentials_env=None,
                 ca_file=str(ca_file or site.ca_file),
+                pins=pins(site),
+                ntlm_over_http=ntlm_over_http,
             )
             gates = LogonGates()
             nodes = WinRMNodes(
@@ -253,6 +265,21 @@ def ntlm_over_https(story: Story, **options: Any) -> None:
 def ntlm_over_http(story: Story, **options: Any) -> None:
     """NTLM with sealed messages, over plain HTTP."""
     over_winrm(story, https=False, **options)
+
+
+def certificate_over_https(story: Story, *, shown_as: str = USER, **options: Any) -> None:
+    """A client certificate; `shown_as` is the account that it is issued for."""
+
+    def account(site: SimulatedSite) -> str:
+        shown = site.authority.issue_for_client(shown_as)
+        return f"certificate={shown.certificate_file}\nkey={shown.key_file}\n"
+
+    over_winrm(story, authentication="Certificate", account=account, **options)
+
+
+def pinned(site: SimulatedSite) -> dict[str, str]:
+    """The nodes' certificates, whatever names they bear."""
+    return {fold(name): str(server.fingerprint) for name, server in site.servers.items()}
 
 
 WIRES = (basic_over_https, ntlm_over_https, ntlm_over_http)

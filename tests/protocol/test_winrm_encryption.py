@@ -107,7 +107,7 @@ def accounts(tmp_path: Path) -> Accounts:
 def contexts(accounts: Accounts) -> tuple[spnego.ContextProxy, spnego.ContextProxy]:
     """Both ends of one log-on."""
     client = spnego.client(USER, PASSWORD, protocol="ntlm")
-    with accounts.readable_by_ntlm():
+    with accounts.readable():
         server = spnego.server(protocol="ntlm", options=NegotiateOptions.use_ntlm)
         server.step(client.step(server.step(client.step())))
     return client, server

@@ -12,6 +12,7 @@ from controller.adapters.specs.documents import OPERATOR_KINDS, PLACEMENT_KINDS,
 from controller.errors import SpecError
 from controller.model.document import Document
 from controller.model.findings import Finding
+from controller.model.spec import FailoverCluster
 from controller.ports import SpecReading
 
 
@@ -56,6 +57,7 @@ def read_clusters(config: Path) -> tuple[Document, ...]:
     files, findings = _folder(config) if config.is_dir() else ({str(config): bytes_of(config)}, ())
     reading = read_documents(files, allowed=OPERATOR_KINDS)
     _refuse((*findings, *reading.findings))
+    _check_identities(reading.documents)
     return reading.documents
 
 
@@ -87,6 +89,25 @@ def choose_cluster(clusters: Sequence[Document], name: str | None) -> Document:
         wanted = f"no cluster {name!r} is" if name else f"{len(clusters)} clusters are"
         raise SpecError(f"{wanted} configured; give --cluster with one of: {names}")
     return found[0]
+
+
+def _check_identities(clusters: Sequence[Document]) -> None:
+    """One Kerberos identity a process: its tickets and its krb5.conf belong to the process.
+
+    Several on one cache have been seen to throw one another out (rundeck/rundeck-winrm #118).
+    """
+    found: dict[tuple[str | None, str | None], Document] = {}
+    for cluster in clusters:
+        assert isinstance(cluster.model, FailoverCluster)
+        connection = cluster.model.spec.connection
+        if connection.authentication == "Kerberos":
+            found[connection.credentials.file, connection.credentials.env] = cluster
+    if len(found) > 1:
+        names = ", ".join(f"{c.name} ({c.file}:{c.line})" for c in found.values())
+        raise SpecError(
+            f"{names} log on by Kerberos with credentials of their own; one process has one"
+            " Kerberos identity: give them the same credentials, or run a controller for each"
+        )
 
 
 def _folder(path: Path) -> tuple[dict[str, bytes], tuple[Finding, ...]]:

@@ -1,13 +1,26 @@
-"""Who we are to the nodes: a user name and a password that never show themselves."""
+"""Who we are to the nodes: an account, and a secret that never shows itself."""
 
+import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.errors import SpecError
 
 _FILE_BYTES_MAX = 64 * 1024
 _FORM = "two lines, username=... and password=..."
+_OTHER_FORMS = (
+    " (for Kerberos also username=... and keytab=..., or cache=...;"
+    " for Certificate certificate=... and key=...)"
+)
+_FORMS: Mapping[frozenset[str], frozenset[str]] = {
+    frozenset({"username", "password"}): frozenset({"NTLM", "Basic", "CredSSP", "Kerberos"}),
+    frozenset({"username", "keytab"}): frozenset({"Kerberos"}),
+    frozenset({"cache"}): frozenset({"Kerberos"}),
+    frozenset({"certificate", "key"}): frozenset({"Certificate"}),
+}
+"""What a file of credentials may hold -> the kinds of authentication that it is good for."""
 
 
 class Secret:
@@ -39,8 +52,37 @@ class Secret:
 class Credentials:
     """One log-on. Equal credentials are one account to whoever counts failures."""
 
-    username: str
-    password: Secret
+    username: str = ""
+    """`svc`, `CORP\\svc`; for Kerberos the principal, `svc@CORP.EXAMPLE`."""
+    password: Secret = field(default_factory=lambda: Secret(""))
+    keytab: str = ""
+    """File with the principal's keys."""
+    cache: str = ""
+    """Cache with tickets that somebody else keeps fresh, such as FILE:/run/krb5cc."""
+    certificate: str = ""
+    """PEM file that proves the account that a node has mapped it to; `key` is its key's."""
+    key: str = ""
+    content: str = ""
+    """Hash of the files named above: a rotated key is another credential."""
+
+    def check(self, authentication: str) -> None:
+        """Raise SpecError unless this kind of authentication can use them."""
+        if authentication not in _FORMS[self._form()]:
+            raise SpecError(f"the credentials are not for {authentication}: they give {self}")
+
+    def __str__(self) -> str:
+        return " and ".join(sorted(self._form()))
+
+    def _form(self) -> frozenset[str]:
+        given = {
+            "username": self.username,
+            "password": self.password.reveal(),
+            "keytab": self.keytab,
+            "cache": self.cache,
+            "certificate": self.certificate,
+            "key": self.key,
+        }
+        return frozenset(name for name, value in given.items() if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +115,39 @@ class CredentialSource:
 
 
 def parse_credentials(text: str, place: str) -> Credentials:
-    """Read `username=...` and `password=...`, each once; empty lines and # comments are skipped.
+    """Read `name=value` lines of one of the forms; empty lines and # comments are skipped.
 
     Everything after the first `=` counts, blanks included: passwords may begin or end with one.
+    Files that are named are looked at, so that a change of theirs is noticed.
     """
     found: dict[str, str] = {}
+    names = frozenset[str]().union(*_FORMS)
     for line in text.replace("\r\n", "\n").split("\n"):
         name, separator, value = line.partition("=")
         name = name.strip()
         if not name or name.startswith("#"):
             continue
-        if not separator or name not in ("username", "password") or name in found:
-            raise SpecError(f"{place} is not of the form: {_FORM}")
-        found[name] = value
-    if not found.get("username") or not found.get("password"):
-        raise SpecError(f"{place} lacks a user name or a password; expected {_FORM}")
-    return Credentials(username=found["username"].strip(), password=Secret(found["password"]))
+        if not separator or name not in names or name in found:
+            raise SpecError(f"{place} is not of the form: {_FORM}{_OTHER_FORMS}")
+        found[name] = value if name == "password" else value.strip()
+    if frozenset(name for name, value in found.items() if value) not in _FORMS:
+        raise SpecError(
+            f"{place} lacks a user name or a password, or gives too much;"
+            f" expected {_FORM}{_OTHER_FORMS}"
+        )
+    secret = Secret(found.pop("password", ""))
+    files = [found[name] for name in ("keytab", "certificate", "key") if name in found]
+    return Credentials(**found, password=secret, content=_hash_of(files, place))
+
+
+def _hash_of(files: Sequence[str], place: str) -> str:
+    content = hashlib.sha256()
+    for name in files:
+        try:
+            with Path(name).open("rb") as file:
+                content.update(file.read(_FILE_BYTES_MAX))
+        except OSError as error:
+            raise SpecError(f"{place} names {name}, which cannot be read: {error.strerror}") from (
+                error
+            )
+    return content.hexdigest() if files else ""

@@ -101,6 +101,7 @@ _CERTIFICATES = {
     **dict.fromkeys((18, 19, 20, 21), _UNTRUSTED),
     **dict.fromkeys((62, 64), _ANOTHER_NAME),
 }
+_NOT_PINNED = "its certificate is not the one that is pinned in tls.pins"
 _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((UnicodeDecodeError,), "its answer is no text"),
     ((socket.gaierror, UnicodeError), "its name cannot be resolved"),
@@ -142,6 +143,8 @@ def sentence_of(error: Exception) -> str:
             return _CERTIFICATES.get(
                 cause.verify_code, f"its certificate is refused: {cause.verify_message}"
             )
+        if isinstance(cause, urllib3.exceptions.SSLError) and "Fingerprints" in str(cause):
+            return _NOT_PINNED
         if isinstance(cause, CertificateError):
             return shown(f"{_ANOTHER_NAME}: {cause}"[:_TEXT_CHARACTERS_MAX])
     for kinds, sentence in _SENTENCES:

@@ -10,6 +10,7 @@ from controller.adapters.winrm.agent import NodeAgent
 from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.credentials import CredentialSource
 from controller.adapters.winrm.endpoints import endpoint_of
+from controller.adapters.winrm.kerberos import Tickets
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.program import AgentProgram
 from controller.adapters.winrm.session import Limits, NodeSession
@@ -40,6 +41,7 @@ class WinRMNodes:
         self._gate = gates.gate(
             CredentialSource(file=connection.credentials_file, env=connection.credentials_env)
         )
+        self._tickets: Tickets | None = None
         self._program = program
         self._limits = limits or Limits()
         self._barred = barred
@@ -76,10 +78,13 @@ class WinRMNodes:
         if key not in self._agents:
             try:
                 endpoint = endpoint_of(node, self._connection)
+                if self._connection.authentication == "Kerberos" and self._tickets is None:
+                    self._tickets = Tickets()
                 session = NodeSession(
                     endpoint,
                     authentication=self._connection.authentication,
                     ca_file=self._connection.ca_file,
+                    tickets=self._tickets,
                     gate=self._gate,
                     program=self._program,
                     limits=self._limits,

@@ -38,6 +38,7 @@ from controller.adapters.winrm.frames import (
     encode_agent,
     encode_call,
 )
+from controller.adapters.winrm.kerberos import NoTicket, Tickets
 from controller.adapters.winrm.logons import LogonGate
 from controller.adapters.winrm.program import COMMAND, AgentProgram
 from controller.adapters.winrm.wire import NodeTransport
@@ -102,6 +103,7 @@ class NodeSession:
         *,
         authentication: str,
         ca_file: str | None,
+        tickets: Tickets | None,
         gate: LogonGate,
         program: AgentProgram,
         limits: Limits,
@@ -112,8 +114,8 @@ class NodeSession:
         self._gate = gate
         self._program = program
         self._limits = limits
-        self._basic = authentication == "Basic"
-        self._transport = NodeTransport(endpoint, authentication, ca_file)
+        self._each_is_a_logon = authentication in ("Basic", "Certificate")
+        self._transport = NodeTransport(endpoint, authentication, ca_file, tickets)
         self._protocol = _Protocol(endpoint.url, username="-", password="", proxy=None)
         self._protocol.transport = self._transport
         self._reader = FrameReader()
@@ -364,11 +366,14 @@ class NodeSession:
         """Do one HTTP exchange, logging on first where that is due and it is our turn."""
         if time.monotonic() - self._exchanged_at > self._limits.idle_seconds:
             self._transport.close_session()
-        if self._transport.session is not None and (not self._basic or self._gate.is_proven()):
+        proven = not self._each_is_a_logon or self._gate.is_proven()
+        if self._transport.session is not None and proven:
             try:
                 return self._exchange_now(work)
             except LogonRefused as refused:
-                if self._transport.credentials is not None and not isinstance(refused, NoRight):
+                if self._transport.credentials is not None and not isinstance(
+                    refused, NoRight | NoTicket
+                ):
                     self._gate.refused(self._node, self._transport.credentials)
                 raise
         with self._gate.turn(self._node, self._span.deadline) as turn:
@@ -402,7 +407,7 @@ class NodeSession:
 
 def answer_to_logon(failure: Exception) -> bool | None:
     """What a failed exchange says of the log-on that came with it; None: nothing."""
-    if isinstance(failure, LogonRefused) and not isinstance(failure, NoRight):
+    if isinstance(failure, LogonRefused) and not isinstance(failure, NoRight | NoTicket):
         return False
     answered = isinstance(failure, StillRunning | ShellGone | NoRoom | NoRight)
     return True if answered else None

@@ -14,17 +14,28 @@ import requests.adapters
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
+from winrm.encryption import Encryption
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
-from winrm.transport import Transport
+from winrm.transport import HAVE_CREDSSP, Transport
 
 from controller.adapters.winrm.credentials import Credentials
-from controller.adapters.winrm.endpoints import Endpoint
+from controller.adapters.winrm.endpoints import SEALED, Endpoint
+from controller.adapters.winrm.kerberos import KerberosAuth, NoTicket, Tickets
 from controller.errors import SpecError
 
+MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+"""What a client says that proves itself by its certificate (WS-Management, C.3.6)."""
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
 """Windows sends at most 500 KiB an answer; sealing and headers add little."""
 REFUSAL_BYTES_MAX = 64 * 1024
-_METHODS: dict[str, Literal["basic", "ntlm"]] = {"Basic": "basic", "NTLM": "ntlm"}
+_METHODS: dict[str, Literal["basic", "ntlm", "credssp"]] = {
+    "Basic": "basic",
+    "NTLM": "ntlm",
+    "CredSSP": "credssp",
+    # pywinrm prepares the session as for these, and the log-on is put in afterwards.
+    "Kerberos": "ntlm",
+    "Certificate": "basic",
+}
 
 
 class LogonDue(requests.ConnectionError):
@@ -43,6 +54,8 @@ class Wire(requests.adapters.HTTPAdapter):
         self.may_log_on = False
         self.touched = False
         self.turned_away = False
+        self.peer_certificate: list[bytes] = []
+        """The certificate of the present connection, if it has one."""
         self._endpoint = endpoint
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -53,6 +66,8 @@ class Wire(requests.adapters.HTTPAdapter):
         if self._endpoint.tls:
             kwargs["assert_hostname"] = self._endpoint.certificate_name
             kwargs["server_hostname"] = self._endpoint.certificate_name
+        if self._endpoint.pin:
+            kwargs["assert_fingerprint"] = self._endpoint.pin
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _watched_pools(self)
 
@@ -99,28 +114,39 @@ class Wire(requests.adapters.HTTPAdapter):
 class NodeTransport(Transport):
     """pywinrm's transport on a Wire: certificates always checked, no proxy, no redirect."""
 
-    def __init__(self, endpoint: Endpoint, authentication: str, ca_file: str | None) -> None:
-        if authentication not in _METHODS:
-            raise SpecError(f"authentication {authentication} is not supported yet; NTLM or Basic")
-        if not endpoint.tls and authentication != "NTLM":
+    def __init__(
+        self, endpoint: Endpoint, authentication: str, ca_file: str | None, tickets: Tickets | None
+    ) -> None:
+        """`tickets` are given with Kerberos. Raises SpecError for what is never spoken."""
+        if not endpoint.tls and authentication not in SEALED:
             raise SpecError(f"{authentication} to {endpoint.node} without TLS is never spoken")
+        if authentication == "CredSSP" and not HAVE_CREDSSP:
+            raise SpecError("CredSSP is not supported here: install ownernode[credssp]")
         super().__init__(
             endpoint=endpoint.url,
             username="-",
             password="",
             auth_method=_METHODS[authentication],
             ca_trust_path=ca_file,  # type: ignore[arg-type]  # None: only the machine's own
-            server_cert_validation="validate",
+            # A pinned certificate is compared as a whole, and its signer is of no account.
+            server_cert_validation="ignore" if endpoint.pin else "validate",
             message_encryption="never" if endpoint.tls else "always",
             proxy=None,
         )
+        self._endpoint = endpoint
+        self._authentication = authentication
+        self._tickets = tickets
         self.wire = Wire(endpoint)
         self.credentials: Credentials | None = None
 
     def use(self, credentials: Credentials) -> None:
-        """Log on as this account from now on."""
+        """Log on as this account from now on. Raises NoTicket if they are for another kind."""
         if credentials == self.credentials:
             return
+        try:
+            credentials.check(self._authentication)
+        except SpecError as error:
+            raise NoTicket(f"no log-on was tried: {error}") from error
         self.close_session()
         self.credentials = credentials
         self.username = credentials.username
@@ -148,9 +174,11 @@ class NodeTransport(Transport):
         return session
 
     def setup_encryption(self, session: requests.Session) -> None:
-        """Log on by NTLM over plain HTTP; everything after is sealed."""
+        """Log on over plain HTTP; everything after is sealed."""
         self._prepare(session)
         super().setup_encryption(session)
+        if self._authentication == "Kerberos":
+            self.encryption = Encryption(session, "kerberos")
 
     def close_session(self) -> None:
         """Forget connection and security context; the next exchange logs on."""
@@ -162,6 +190,15 @@ class NodeTransport(Transport):
         session.max_redirects = 0
         session.mount("https://", self.wire)
         session.mount("http://", self.wire)
+        assert self.credentials is not None, "there is no session before a log-on"
+        if self._authentication == "Kerberos" and not isinstance(session.auth, KerberosAuth):
+            assert self._tickets is not None
+            cache = self._tickets.cache_of(self.credentials)
+            session.auth = KerberosAuth(self._endpoint, cache, self.wire.peer_certificate)
+        elif self._authentication == "Certificate":
+            session.auth = None
+            session.cert = (self.credentials.certificate, self.credentials.key)
+            session.headers["Authorization"] = MUTUAL
 
     def _send_message_request(
         self, session: requests.Session, prepared_request: requests.PreparedRequest
@@ -205,6 +242,8 @@ class _Watched:
             raise NewConnectionError(self, "not our turn to connect")
         self.wire.watch(self)
         super().connect()  # type: ignore[misc]
+        shown = getattr(self.sock, "getpeercert", lambda binary_form: None)(binary_form=True)
+        self.wire.peer_certificate[:] = [shown] if shown else []
 
     def send(self, data: Any) -> None:
         if self.sock is None:

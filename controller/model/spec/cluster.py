@@ -65,11 +65,23 @@ class Credentials(Part):
     )
 
 
-class TLS(Part):
-    """What the controller trusts."""
+Fingerprint = Annotated[
+    str,
+    Text("[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}", "the SHA-256 of a certificate, in hex", 95),
+]
 
-    ca: LocalFile = Field(
-        description="PEM file with the authority that signed the nodes' certificates."
+
+class TLS(Part):
+    """What the controller trusts: an authority, or each node's very certificate."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_rule("ca", "pins"))
+
+    ca: LocalFile | None = Field(
+        default=None, description="PEM file with the authority that signed the nodes' certificates."
+    )
+    pins: Annotated[dict[NodeName, Fingerprint], Field(max_length=64)] = Field(
+        default_factory=dict,
+        description="SHA-256 of each node's certificate, in hex; for self-signed ones.",
     )
 
 
@@ -88,11 +100,17 @@ class Connection(Part):
         default="WinRM", description="WinRM, or PSRP for a JEA endpoint."
     )
     authentication: Literal["Kerberos", "NTLM", "Certificate", "Basic", "CredSSP"] = Field(
-        description="How to log on. Basic is spoken over HTTPS only."
+        description="How to log on. Basic and Certificate are spoken over HTTPS only; CredSSP "
+        "hands the password to the nodes and is advised against."
+    )
+    ntlm_over_http: bool = Field(
+        default=False,
+        alias="ntlmOverHTTP",
+        description="Allow NTLM to nodes at port 5985: sealed, but open to relaying.",
     )
     credentials: Credentials = Field(description="Where the account is found.")
     tls: TLS | None = Field(
-        default=None, description="Own certificate authority; absent: the machine's."
+        default=None, description="What to trust; absent: the machine's own authorities."
     )
 
 
@@ -237,6 +255,14 @@ class FailoverClusterSpec(Spec):
         """Exactly one place for the account, no node twice, limits in order."""
         connection = self.connection
         yield from exactly_one(connection.credentials, "connection", "credentials")
+        if connection.tls is not None:
+            yield from exactly_one(connection.tls, "connection", "tls")
+        if connection.ntlm_over_http and connection.authentication != "NTLM":
+            yield Contradiction(
+                at=("connection", "ntlmOverHTTP"),
+                message=f"means nothing with authentication {connection.authentication}",
+                expected="authentication: NTLM",
+            )
         yield from repeated(connection.nodes, "connection", "nodes")
         folded: dict[str, str] = {}
         for node in connection.addresses:

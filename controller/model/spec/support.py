@@ -15,7 +15,7 @@ Accepted = frozenset[str | int]
 NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
     "FailoverCluster": {
         "spec.connection.transport": frozenset({"WinRM"}),
-        "spec.connection.authentication": frozenset({"NTLM", "Basic"}),
+        "spec.connection.authentication": frozenset({"Kerberos", "NTLM", "Certificate", "Basic"}),
         "spec.connection.credentials.secretRef": frozenset(),
         # A move takes no node down, so fault domains mean nothing to it; they come with rules over
         # nodes and with the emptying of nodes.

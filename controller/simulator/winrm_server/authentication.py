@@ -1,18 +1,17 @@
-"""Who is on a connection: Basic, a client certificate, or NTLM under the Negotiate scheme.
+"""Who is on a connection: Basic, a client certificate, or NTLM or Kerberos under Negotiate.
 
-NTLM authenticates the connection, not the request: once type 3 has been accepted, requests on the
-same connection carry no Authorization header, and on another one they are strangers again
+These two authenticate the connection, not the request: once a token has been accepted, requests on
+the same connection carry no Authorization header, and on another one they are strangers again
 ([MS-NTHT] 1.3).
 """
 
 import base64
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
@@ -27,6 +26,11 @@ NO_BINDING = b"\x0a\x00\x10\x00" + bytes(16)
 """The pair MsvAvChannelBindings with a hash of zeros ([MS-NLMP] 2.2.2.1): what clients send that
 know of bindings and have none. pyspnego lets it pass; CbtHardeningLevel Strict does not."""
 
+KERBEROS = bytes.fromhex("06092a864886f712010202")
+"""The object id with which a bare Kerberos token begins, after tag and length (RFC 4121, 4.1)."""
+CHANNEL_BOUND = 0x800
+"""GSS_C_CHANNEL_BOUND_FLAG: the initiator gave bindings, and they are ours."""
+
 UNREADABLE = (SpnegoError, ValueError, LookupError, struct.error)
 """What pyspnego raises for a token that is refused, or that is none."""
 
@@ -40,13 +44,17 @@ class Account:
 
 
 class Accounts:
-    """The accounts of one site, and the file in which NTLM wants to read them.
+    """The accounts of one site, and the files in which NTLM and Kerberos want to read them.
 
-    pyspnego finds the acceptor's credentials only through an environment variable of the process;
-    it is set for the length of one step, so that two sites in one process do not meet.
+    pyspnego finds the acceptor's credentials only through environment variables of the process;
+    they are set for the length of one step, so that two sites in one process do not meet.
+    `keytab` holds the keys of the nodes' HTTP services; without it there is no Kerberos here.
     """
 
-    def __init__(self, accounts: Sequence[Account], directory: Path) -> None:
+    def __init__(
+        self, accounts: Sequence[Account], directory: Path, *, keytab: Path | None = None
+    ) -> None:
+        self.keytab = keytab
         self._passwords = {account.user.casefold(): account.password for account in accounts}
         lines = []
         for account in accounts:
@@ -66,17 +74,23 @@ class Accounts:
         return self._passwords.get(user.casefold()) == password
 
     @contextmanager
-    def readable_by_ntlm(self) -> Iterator[None]:
-        """Point NTLM at these accounts; nothing may be awaited inside."""
-        before = os.environ.get("NTLM_USER_FILE")
-        os.environ["NTLM_USER_FILE"] = str(self._ntlm_file)
+    def readable(self) -> Iterator[None]:
+        """Point NTLM and Kerberos at these accounts; nothing may be awaited inside."""
+        ours = {
+            "NTLM_USER_FILE": str(self._ntlm_file),
+            "KRB5_KTNAME": str(self.keytab or "/dev/null"),
+            "KRB5RCACHENAME": "none:",  # no file of tickets seen, which is for real services
+        }
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
         try:
             yield
         finally:
-            if before is None:
-                del os.environ["NTLM_USER_FILE"]
-            else:
-                os.environ["NTLM_USER_FILE"] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +110,8 @@ class Logon:
         self.user: str | None = None
         self.context: spnego.ContextProxy | None = None
         """The keys for sealed messages; None where the user came by Basic or certificate."""
+        self.proof: tuple[tuple[str, str], ...] = ()
+        """The header by which the node proves itself, for the answer to a log-on by Kerberos."""
         self._accounts = accounts
         self._node = node
         self._peer = peer
@@ -109,6 +125,7 @@ class Logon:
         Returns None if `user` may now be served, else the answer to give: a challenge, which keeps
         the connection, or a refusal, which ends it.
         """
+        self.proof = ()
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "":
@@ -116,7 +133,7 @@ class Logon:
             case "basic" if basic:
                 self.context = None
                 self.user = self._basic_user(value)
-            case "negotiate":
+            case "negotiate" | "kerberos":
                 if challenge := self._negotiate(value):
                     return challenge
             case other if other == MUTUAL and self._peer.certificate_subject:
@@ -143,27 +160,41 @@ class Logon:
             token = base64.b64decode(value, validate=True)
             if self._bindings and NO_BINDING in token:
                 raise ValueError("the client declares that its log-on is bound to no channel")
-            with self._accounts.readable_by_ntlm():
+            with self._accounts.readable():
                 self.context = self.context or self._new_context(token)
                 answer = self.context.step(token)
         except UNREADABLE:
             self.context = None
             return None
-        if self.context.complete:
-            self.user = self.context.client_principal
-            return None
         headers = (("WWW-Authenticate", "Negotiate " + base64.b64encode(answer or b"").decode()),)
-        return Response(status=401, headers=headers)
+        if not self.context.complete:
+            return Response(status=401, headers=headers)
+        user = self.context.client_principal
+        if self.context.negotiated_protocol == "kerberos":
+            # A ticket says who somebody is; that he may come in is for the node to know.
+            self.proof = headers if answer else ()
+            # pyspnego has no word for this flag, so its own property leaves it out.
+            flags = getattr(self.context, "_context_attr", 0)
+            bound = not self._bindings or flags & CHANNEL_BOUND
+            user = user if user and bound and self._accounts.knows(user) else None
+        self.user = user
+        return None
 
     def _new_context(self, token: bytes) -> spnego.ContextProxy:
-        """A bare NTLM token and one wrapped in SPNEGO need different acceptors."""
-        bare = token.startswith(b"NTLMSSP\0")
-        options: Mapping[str, Any] = {
-            "protocol": "ntlm" if bare else "negotiate",
-            "options": NegotiateOptions.use_ntlm if bare else NegotiateOptions.use_negotiate,
-        }
+        """A bare NTLM or Kerberos token and one wrapped in SPNEGO need different acceptors."""
+        protocol, options = "negotiate", NegotiateOptions.use_negotiate
+        if token.startswith(b"NTLMSSP\0"):
+            protocol, options = "ntlm", NegotiateOptions.use_ntlm
+        elif KERBEROS in token[:16]:
+            if self._accounts.keytab is None:
+                raise ValueError("there is no Kerberos here")
+            protocol, options = "kerberos", NegotiateOptions.none
         return spnego.server(
-            hostname=self._node, service="http", channel_bindings=self._bindings or None, **options
+            hostname=self._node,
+            service="http",
+            channel_bindings=self._bindings or None,
+            protocol=protocol,
+            options=options,
         )
 
 

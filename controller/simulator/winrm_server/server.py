@@ -92,6 +92,11 @@ class NodeServer:
         return self._server is not None
 
     @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of its certificate, in hex; None over plain HTTP."""
+        return self._certificate.sha256.hex() if self._certificate else None
+
+    @property
     def shells(self) -> int:
         """How many shells are open."""
         return len(self._operations.shells)
@@ -202,7 +207,7 @@ class NodeServer:
         if denied := self._log_on(request, logon):
             return denied
         if not request.body:
-            return Response(status=200)
+            return Response(status=200, headers=logon.proof)
         protocol = sealing_protocol(request.headers.get("content-type", ""))
         clear = request.body
         if protocol and logon.context:
@@ -218,8 +223,10 @@ class NodeServer:
         status, answer = await self._exchange(clear, request, logon.user, peer)
         if protocol and logon.context:
             content_type, body = seal(answer, logon.context, protocol)
-            return Response(status=status, body=body, content_type=content_type)
-        return Response(status=status, body=answer)
+            return Response(
+                status=status, body=body, content_type=content_type, headers=logon.proof
+            )
+        return Response(status=status, body=answer, headers=logon.proof)
 
     def _log_on(self, request: Request, logon: Logon) -> Response | None:
         denied = logon.authenticate(request, basic=self._settings.basic)

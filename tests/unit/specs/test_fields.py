@@ -16,6 +16,7 @@ from tests.unit.specs.writing import CLUSTER, placement, said
 ROOT = Path(__file__).parents[3]
 HERE = "tests/unit/specs/test_field_effects.py"
 LOGONS = "tests/contract/test_logons.py"
+WAYS_IN = "tests/contract/test_ways_in.py"
 TEMPLATE = f"{HERE}::test_template_field_reaches_the_node"
 
 # Kind -> field -> the scenario (a folder of tests/scenarios) or the test in which it changes the
@@ -33,6 +34,10 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.connection.credentials.env": f"{HERE}::test_account_is_read_from_the_environment",
         "spec.connection.tls.ca": (
             f"{LOGONS}::test_unknown_authority_gets_no_byte_of_the_credentials"
+        ),
+        "spec.connection.tls.pins": f"{WAYS_IN}::test_pinned_certificate_needs_no_authority",
+        "spec.connection.ntlmOverHTTP": (
+            f"{WAYS_IN}::test_ntlm_over_plain_http_needs_its_own_word"
         ),
         "spec.mode": f"{HERE}::test_mode_decides_whether_commands_may_leave",
         "spec.interval": f"{HERE}::test_interval_is_the_time_to_the_next_look",
@@ -168,7 +173,6 @@ def test_defaults_are_supported(kind: str) -> None:
 
 ISO = r"iso: 'C:\ClusterStorage\Volume1\iso\ws2025.iso'"
 REFUSED = (
-    (CLUSTER.replace("NTLM", "Kerberos"), "authentication: Kerberos is not supported yet"),
     (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
     (CLUSTER.replace("NTLM", "NTLM\n    transport: PSRP"), "PSRP is not supported yet"),
     (

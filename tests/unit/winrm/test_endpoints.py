@@ -20,6 +20,7 @@ def connection(**changes: Any) -> Connection:
         "credentials_file": None,
         "credentials_env": None,
         "ca_file": None,
+        "ntlm_over_http": True,
     }
     return Connection(**{**fields, **changes})
 
@@ -47,8 +48,12 @@ def test_address_is_the_configured_one_or_follows_from_the_seed(
 
 def test_port_of_plain_winrm_is_for_sealed_messages_only() -> None:
     """Basic to port 5985 would show the password to the network."""
-    with pytest.raises(SpecError, match="clear text"):
-        endpoint_of("HV09", connection(authentication="Basic"))
+    for authentication in ("Basic", "Certificate"):
+        with pytest.raises(SpecError, match="clear text"):
+            endpoint_of("HV09", connection(authentication=authentication))
+    assert endpoint_of("HV09", connection(authentication="Kerberos", ntlm_over_http=False))
+    with pytest.raises(SpecError, match="ntlmOverHTTP"):
+        endpoint_of("HV09", connection(ntlm_over_http=False))
 
 
 @pytest.mark.parametrize("address", ["", ":5986", "host:notaport", "user@host:5986"])
