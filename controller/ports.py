@@ -15,6 +15,7 @@ from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
 from controller.model.plan import Action
 from controller.model.report import ClusterReport, Outcome
+from controller.model.source import SourceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class SpecReading:
     revision: str
     documents: tuple[Document, ...]
     findings: tuple[Finding, ...]
+    state: SourceState | None = None
+    """What runs, and why what is newer does not; of a source that is followed."""
 
 
 class SpecSource(Protocol):

@@ -48,8 +48,8 @@ class Settings:
 
     config: Path
     """File, or folder of files, of FailoverCluster documents."""
-    specs: Path
-    """Folder of placements."""
+    specs: tuple[str, ...]
+    """Folders of placements, and addresses of Git repositories (docs/git.md)."""
     state: Path
     """Folder for the journal and the last good specs; only this process may write there."""
     token: Path | None = None

@@ -1,6 +1,8 @@
 """One look at one cluster: what a command without a running controller needs."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -8,8 +10,12 @@ import yaml
 from controller.adapters.http.explanation import explain
 from controller.adapters.local.clock import SystemClock
 from controller.adapters.specs.documents import OPERATOR_KINDS, read_documents
+from controller.adapters.specs.git.address import is_address, parse_address
+from controller.adapters.specs.git.source import GitSource
+from controller.adapters.specs.once import read_placements
 from controller.adapters.winrm.logons import LogonGates
 from controller.app.reach import Reach
+from controller.errors import SpecError
 from controller.model.desired import DesiredState
 from controller.model.document import Document
 from controller.model.history import History
@@ -21,6 +27,28 @@ from controller.planning.decide import decide
 from controller.planning.resolve import resolve, strays
 from controller.planning.summary import summarise
 from controller.ports import SpecReading
+
+
+def read_specs(specs: Sequence[str]) -> SpecReading:
+    """The placements that `--specs` names, read once. Raises SpecError with every finding."""
+    readings = [_read_repository(t) if is_address(t) else read_placements(Path(t)) for t in specs]
+    return SpecReading(
+        revision=",".join(reading.revision for reading in readings),
+        documents=tuple(document for reading in readings for document in reading.documents),
+        findings=(),
+    )
+
+
+def _read_repository(text: str) -> SpecReading:
+    with TemporaryDirectory(prefix="ownernode-") as state:
+        source = GitSource(parse_address(text), Path(state))
+        try:
+            reading = source.read_now()
+        finally:
+            source.close()
+    if reading.findings:
+        raise SpecError("\n".join(map(str, reading.findings)))
+    return reading
 
 
 def declare(

@@ -25,9 +25,9 @@ from controller.adapters.local.journal import SqliteJournal
 from controller.adapters.local.service import notify, watchdog_seconds
 from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics
 from controller.adapters.prometheus.table import CyclePhase
-from controller.adapters.specs.directory import DirectorySource
 from controller.adapters.winrm.logons import LogonGates
 from controller.app.reach import Reach
+from controller.app.sources import open_sources
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
@@ -70,7 +70,7 @@ class Controller:
         policies = {c.name: resolve(c, (), (), "").policy for c in clusters}
         self.metrics = Metrics(
             version=__version__,
-            source=lambda cluster: str(settings.specs),
+            fetched=lambda: self._sources.fetched(),
             traffic=lambda cluster: self._reaches[cluster].traffic(),
         )
         self.board = Board(
@@ -89,9 +89,11 @@ class Controller:
             )
             self._stop_file = StopFile(settings.state / "STOP")
             self._memory = Memory(journal, self._aside, self._stop_file.look)
+            self._sources = open_sources(settings.specs, settings.state)
+            stack.callback(self._sources.close)
             self._desired = Declarations(
                 clusters=clusters,
-                sources=[DirectorySource(settings.specs, settings.state / "specs")],
+                sources=self._sources.all(),
                 aside=self._aside,
             )
             self._reaches = self._reach_all(clusters)

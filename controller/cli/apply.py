@@ -47,14 +47,14 @@ def apply(
 
     clusters = once.read_clusters(config)
     document = once.choose_cluster(clusters, cluster)
-    desired = look.declare(document, once.read_placements(specs), clusters=clusters)
+    desired = look.declare(document, look.read_specs(specs), clusters=clusters)
     if desired.policy.mode is not Mode.ENFORCE:
         raise SpecError(f"{desired.cluster} is in mode {desired.policy.mode}: nothing is applied")
     if plan_file is not None:
         wanted = read_plan(once.bytes_of(plan_file), str(plan_file))
         now, _ = look.plan_once(desired, asyncio.run(look.observe_once(document)))
         _must_fit(wanted, now)
-    settings = Settings(config=config, specs=specs, state=state)
+    settings = Settings(config=config, specs=tuple(specs), state=state)
     work = _converge(settings, document, timeout_minutes * 60)
     raise typer.Exit(run_until_stopped(work, when_stopped=NOT_CONVERGED))
 

@@ -1,6 +1,5 @@
 """`explain`: why a VM is where it is, what would move it, and what stands in the way."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ def explain(
     vm: Annotated[str, typer.Argument(help="Name of the VM or of its spec, or its id.")],
     url: UrlOption = URL_DEFAULT,
     specs: Annotated[
-        Path | None, typer.Option("--specs", exists=True, help="Without a running controller.")
+        list[str] | None, typer.Option("--specs", help="Without a running controller.")
     ] = None,
     config: ConfigMaybe = None,
     snapshot: SnapshotMaybe = None,
@@ -29,7 +28,7 @@ def explain(
     if config is None and snapshot is None:
         found = ask(url, "explain", vm)["explanations"]
     else:
-        if specs is None:
+        if not specs:
             raise SpecError("give --specs with --config or --snapshot")
         from controller.app.look import explain_once
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.run import SpecsOption
 from controller.cli.tables import Output, OutputOption, say, say_unseen, show
 from controller.cli.target import ClusterMaybe, ConfigMaybe, SnapshotMaybe, Target
 
@@ -13,10 +14,7 @@ CHANGES = 2
 
 
 def plan(
-    specs: Annotated[
-        Path,
-        typer.Option("--specs", envvar="OWNERNODE_SPECS", exists=True, help="Placements to plan."),
-    ],
+    specs: SpecsOption,
     config: ConfigMaybe = None,
     snapshot: SnapshotMaybe = None,
     cluster: ClusterMaybe = None,

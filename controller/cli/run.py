@@ -15,9 +15,12 @@ ConfigOption = Annotated[
     ),
 ]
 SpecsOption = Annotated[
-    Path,
+    list[str],
     typer.Option(
-        "--specs", envvar="OWNERNODE_SPECS", exists=True, help="Folder of placements, watched."
+        "--specs",
+        envvar="OWNERNODE_SPECS",
+        help="Folder of placements, watched, or git+https://..., git+ssh://... (docs/git.md); "
+        "may be given several times.",
     ),
 ]
 StateOption = Annotated[
@@ -63,7 +66,7 @@ def run(
     if log_format not in tuple(LogForm):
         raise SpecError(f"--log-format is {log_format!r}, expected text or json")
     address = parse_listen(listen)
-    settings = Settings(config=config, specs=specs, state=state, token=token)
+    settings = Settings(config=config, specs=tuple(specs), state=state, token=token)
     clusters = read_clusters(config)
     configure_logging(LogForm(log_format))
     with Controller(settings, clusters) as controller:

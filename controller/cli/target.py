@@ -1,6 +1,7 @@
 """Which cluster, which specs and which state a command that looks once is about."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +40,7 @@ class Target:
     snapshot: Path | None
     cluster: str | None
 
-    def states(self, specs: Path) -> "tuple[DesiredState, ObservedState]":
+    def states(self, specs: Sequence[str]) -> "tuple[DesiredState, ObservedState]":
         """Both states, as of now. Raises SpecError where it is not clear which, or what is wrong.
 
         With a snapshot, limits are those of the cluster's document if one is given, else the
@@ -49,7 +50,7 @@ class Target:
         from controller.app import look
         from controller.model.json_documents import read_snapshot
 
-        placements = once.read_placements(specs)
+        placements = look.read_specs(specs)
         clusters = once.read_clusters(self.config) if self.config is not None else ()
         if self.snapshot is not None:
             observed = read_snapshot(once.bytes_of(self.snapshot), str(self.snapshot))

@@ -83,7 +83,20 @@ def report_tables(report: ClusterReport) -> tuple[Table, ...]:
         _holds(report.cluster_holds, title="Holding everything"),
         _impossible(report.plan.impossible),
         _availability(report),
+        *_sources(report),
         Table(columns=("FAULT IN SPECS",), rows=faults),
+    )
+
+
+def _sources(report: ClusterReport) -> tuple[Table, Table]:
+    """Which revision of each source runs and why not a newer one; which VMs it let go of."""
+    rows = cells((s.name, s.revision or "-", s.refused, s.why) for s in report.sources)
+    gone = cells((vm.vm, vm.spec, vm.revision) for s in report.sources for vm in s.undeclared)
+    return (
+        Table(title="Specs", columns=("SOURCE", "IN FORCE", "NOT TAKEN", "WHY NOT"), rows=rows),
+        Table(
+            title="No longer declared, and left alone", columns=("VM", "SPEC", "SINCE"), rows=gone
+        ),
     )
 
 

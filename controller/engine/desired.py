@@ -1,10 +1,13 @@
 """What is declared, kept current: reads the sources and tells whose declaration changed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from controller.engine.aside import Aside
 from controller.model.desired import DesiredState
 from controller.model.document import Document
+from controller.model.findings import Finding
+from controller.model.source import SourceState
 from controller.planning.resolve import resolve, strays
 from controller.ports import SpecReading, SpecSource
 
@@ -40,8 +43,14 @@ class Declarations:
 def _resolve_all(
     clusters: Sequence[Document], readings: Sequence[SpecReading]
 ) -> dict[str, DesiredState]:
+    names = [cluster.name for cluster in clusters]
+    findings: list[Finding] = []
+    sources: list[SourceState] = []
+    for reading in readings:
+        own = (*reading.findings, *strays(names, reading.documents))
+        findings += own
+        if reading.state is not None:
+            sources.append(replace(reading.state, findings=len(own)))
     documents = tuple(document for reading in readings for document in reading.documents)
-    findings = tuple(finding for reading in readings for finding in reading.findings)
-    findings += strays((cluster.name for cluster in clusters), documents)
     revision = ",".join(reading.revision for reading in readings)
-    return {c.name: resolve(c, documents, findings, revision) for c in clusters}
+    return {c.name: resolve(c, documents, findings, revision, sources) for c in clusters}

@@ -7,6 +7,7 @@ from enum import StrEnum
 from controller.model.findings import Finding
 from controller.model.names import same_name
 from controller.model.policy import Policy
+from controller.model.source import SourceState
 
 
 class Enforcement(StrEnum):
@@ -147,6 +148,7 @@ class DesiredState:
     vms: tuple[VMDesired, ...]
     conflicts: tuple[Conflict, ...] = ()
     findings: tuple[Finding, ...] = ()
+    sources: tuple[SourceState, ...] = ()
 
     def vm(self, key: str) -> VMDesired | None:
         """The spec of that key."""

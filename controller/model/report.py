@@ -9,6 +9,7 @@ from controller.model.history import ForeignMove, Intent
 from controller.model.observed import Gap, Migration, NodeObserved
 from controller.model.plan import Action, ActionKind, AuditFinding, Hold, Plan, Verdict
 from controller.model.policy import Mode
+from controller.model.source import SourceState
 
 
 class OutcomeResult(StrEnum):
@@ -101,6 +102,8 @@ class ClusterReport:
     unmanaged_vms: int
     events: tuple[str, ...] = ()
     """Sentences of what changed since the last cycle; empty when nothing did."""
+    sources: tuple[SourceState, ...] = ()
+    """What each source of specs has in force, and what it refuses."""
 
     def in_flight(self, kind: ActionKind) -> int:
         """How many actions of ours of that kind are open."""

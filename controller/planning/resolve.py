@@ -24,6 +24,7 @@ from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.names import fold
 from controller.model.policy import Balancer, Mode, Policy
+from controller.model.source import SourceState
 from controller.model.spec import FailoverCluster, VirtualMachinePlacement
 from controller.model.spec.cluster import FailoverClusterSpec, Window
 from controller.model.spec.placement import Template
@@ -31,11 +32,16 @@ from controller.model.window import ChangeWindow, WindowEffect, parse_cron
 
 
 def resolve(
-    cluster: Document, placements: Sequence[Document], findings: Sequence[Finding], revision: str
+    cluster: Document,
+    placements: Sequence[Document],
+    findings: Sequence[Finding],
+    revision: str,
+    sources: Sequence[SourceState] = (),
 ) -> DesiredState:
     """Merge the cluster's document and the placements that name it; their order is irrelevant.
 
-    Placements of other clusters are left out. `findings` and `revision` are passed on as they are.
+    Placements of other clusters are left out. `findings` and `revision` are passed on as they are,
+    of `sources` only what concerns this cluster.
     """
     model = cluster.model
     assert isinstance(model, FailoverCluster)
@@ -57,7 +63,17 @@ def resolve(
         vms=tuple(group[0] for group in groups if len(group) == 1),
         conflicts=tuple(Conflict(key=g[0].key, vms=g) for g in groups if len(g) > 1),
         findings=tuple(findings),
+        sources=tuple(_of_cluster(source, cluster.name, wanted) for source in sources),
     )
+
+
+def _of_cluster(source: SourceState, cluster: str, wanted: Sequence[VMDesired]) -> SourceState:
+    """The source without undeclared VMs of other clusters, or that another source declares."""
+    if not source.undeclared:
+        return source
+    declared = {fold(vm.name or vm.id or "") for vm in wanted}
+    left = (vm for vm in source.undeclared if vm.cluster == cluster and fold(vm.vm) not in declared)
+    return replace(source, undeclared=tuple(left))
 
 
 def strays(clusters: Iterable[str], placements: Sequence[Document]) -> tuple[Finding, ...]:

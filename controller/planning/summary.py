@@ -9,6 +9,7 @@ from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import AuditFinding, Plan, Standing, Verdict
 from controller.model.report import ClusterReport, HACheck, Outcome, VMReport
+from controller.model.source import short
 from controller.planning.high_availability import ha_checks
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
 from controller.planning.sentences import (
@@ -55,6 +56,7 @@ def summarise(
         findings=desired.findings,
         foreign=history.foreign,
         unmanaged_vms=sum(1 for vm in observed.vms if vm.id not in declared),
+        sources=desired.sources,
     )
     return replace(report, events=tuple(_events(report, previous)))
 
@@ -129,6 +131,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
     else:
         known = set(previous.foreign)
         yield from _changes_of_view(report, previous)
+    yield from _changes_of_sources(report, previous)
     yield from _changes_of_holds(report, previous)
     names = {vm.vm_id: vm.vm for vm in report.vms}
     for move in report.foreign:
@@ -179,6 +182,21 @@ def _changes_of_view(report: ClusterReport, previous: ClusterReport) -> Iterator
             yield f"{node.name} is {node.state}, it was {was.state}."
     if report.revision != previous.revision:
         yield f"The specs are now those of revision {report.revision}."
+
+
+def _changes_of_sources(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:
+    """What is refused now and why, what no longer is, and whom no source declares any more."""
+    before = {s.name: s for s in previous.sources} if previous is not None else {}
+    for source in report.sources:
+        was = before.get(source.name)
+        said = (was.refused, was.reason, was.why) if was is not None else ("", None, "")
+        if said != (source.refused, source.reason, source.why):
+            yield f"Specs of {source.name}: {source.sentence()}."
+        known = set(was.undeclared) if was is not None else set(source.undeclared)
+        for vm in source.undeclared:
+            if vm not in known:
+                since = short(vm.revision)
+                yield f"{vm.vm} is no longer declared since {since}; nothing is done about it."
 
 
 def _changes_of_holds(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:

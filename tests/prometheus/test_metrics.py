@@ -25,9 +25,8 @@ ROOT = Path(__file__).parents[2]
 def page_after(*shown: ClusterReport) -> str:
     """The page that is scraped once these reports were shown."""
     traffic = Traffic(requests={("observe", "Answered"): 12}, logon_failures=1)
-    metrics = Metrics(
-        version="0.1.0", source=lambda cluster: f"/specs/{cluster}", traffic=lambda _: traffic
-    )
+    fetched = {"placements": reports.NOW}
+    metrics = Metrics(version="0.1.0", fetched=lambda: fetched, traffic=lambda _: traffic)
 
     async def show() -> bytes:
         for report in shown:
@@ -88,8 +87,14 @@ def test_the_report_stands_in_the_metrics() -> None:
     assert value(page, "ownernode_node_up", node="N3") == 0
     assert value(page, "ownernode_observation_complete") == 0
     assert value(page, "ownernode_last_successful_cycle_timestamp_seconds") == 0
-    revision = {"source": "/specs/demo", "revision": "rev-1"}
+    revision = {"source": "placements", "revision": "rev-1"}
     assert value(page, "ownernode_spec_revision_info", **revision) == 1
+    assert value(page, "ownernode_spec_refused", source="placements") == 1
+    refused = {"source": "placements", "reason": "Unsigned"}
+    assert value(page, "ownernode_spec_refused_info", **refused) == 1
+    at = value(page, "ownernode_spec_fetched_timestamp_seconds", source="placements")
+    assert at == reports.NOW.timestamp()
+    assert value(page, "ownernode_undeclared_vms") == 1
     assert value(page, "ownernode_mode_info", mode="Enforce") == 1
     assert value(page, "ownernode_mode_info", mode="Observe") == 0
 

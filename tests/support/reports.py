@@ -38,6 +38,7 @@ from controller.model.report import (
     OutcomeResult,
     VMReport,
 )
+from controller.model.source import SourceRefusal, SourceState, Undeclared
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SQL01 = "11111111-0000-0000-0000-000000000001"
@@ -151,6 +152,15 @@ def report() -> ClusterReport:
         foreign=(ForeignMove(vm_id=WEB01, source="N1", target="N2", seen_at=NOW),),
         unmanaged_vms=3,
         events=("WEB01 was moved from N1 to N2 by somebody else.",),
+        sources=(
+            SourceState(
+                name="placements", revision="rev-1", refused="rev-2", findings=1,
+                reason=SourceRefusal.UNSIGNED, why="no trusted key has signed it",
+                undeclared=(
+                    Undeclared(cluster="demo", vm="OLD01", spec="old01", revision="rev-1"),
+                ),
+            ),
+        ),
     )  # fmt: skip
 
 

@@ -107,6 +107,16 @@ def _cluster(report: ClusterReport) -> str:
         + _section(
             "Vetoed by the audit", ("rule", "what"), ((a.rule, a.detail) for a in report.audit)
         )
+        + _section(
+            "Specs that are not taken",
+            ("source", "why"),
+            ((s.name, s.sentence()) for s in report.sources if s.reason is not None),
+        )
+        + _section(
+            "No longer declared, and left alone",
+            ("VM", "since"),
+            ((vm.vm, vm.revision) for s in report.sources for vm in s.undeclared),
+        )
         + _section("Faults in specs", ("fault",), ((str(f),) for f in report.findings))
     )
 

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.adapters.prometheus.moves import Moves
+from controller.adapters.prometheus.sources import of_sources
 from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase, Kind, Metric
 from controller.adapters.prometheus.work import WorkQueue
 from controller.model.history import ForeignMove
@@ -68,16 +69,16 @@ class Metrics:
         self,
         *,
         version: str,
-        source: Callable[[str], str],
+        fetched: Callable[[], Mapping[str, datetime]],
         traffic: Callable[[str], Traffic],
         leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`source` names where the specs of a cluster come from, `traffic` counts its calls.
+        """`fetched` says when each repository last answered, `traffic` counts calls.
 
         `leads` says whether this process may act, where several replicas run.
         """
         self._version = version
-        self._source = source
+        self._fetched = fetched
         self._traffic = traffic
         self._leads = leads
         self._clusters: dict[str, _Cluster] = {}
@@ -129,7 +130,6 @@ class Metrics:
 
     def _of_cluster(self, known: _Cluster) -> Iterator[Sample]:
         report = known.report
-        source = self._source(report.cluster)
         traffic = self._traffic(report.cluster)
         yield from _of_vms(report)
         yield from _of_plan(report)
@@ -143,11 +143,7 @@ class Metrics:
         if known.succeeded_at is not None:
             name = "ownernode_last_successful_cycle_timestamp_seconds"
             yield name, (), known.succeeded_at.timestamp()
-        if known.applied_at is not None:
-            name = "ownernode_spec_last_applied_timestamp_seconds"
-            yield name, (source,), known.applied_at.timestamp()
-        yield "ownernode_spec_revision_info", (source, report.revision), 1
-        yield "ownernode_spec_findings", (source,), len(report.findings)
+        yield from of_sources(report, known.applied_at, self._fetched())
         yield "ownernode_mode_info", (report.mode.value,), 1
         yield "ownernode_leader", (), float(self._leads())
         yield "ownernode_build_info", (self._version,), 1

@@ -14,6 +14,7 @@ from controller.model.observed import MigrationPhase
 from controller.model.plan import ActionKind, HoldReason, Verdict
 from controller.model.policy import Mode
 from controller.model.report import OutcomeResult
+from controller.model.source import SourceRefusal
 
 
 class Kind(Enum):
@@ -221,6 +222,29 @@ _GAUGES = (
         kind=Kind.GAUGE,
         help="Faults in the specs as they are now.",
         labels=(_SOURCE,),
+    ),
+    Metric(
+        name="ownernode_spec_refused",
+        kind=Kind.GAUGE,
+        help="1 while the newest revision of the source is not in force.",
+        labels=(_SOURCE,),
+    ),
+    Metric(
+        name="ownernode_spec_refused_info",
+        kind=Kind.GAUGE,
+        help="1 for the reason why the newest revision is not in force.",
+        labels=(_SOURCE, Label(name="reason", values=SourceRefusal)),
+    ),
+    Metric(
+        name="ownernode_spec_fetched_timestamp_seconds",
+        kind=Kind.GAUGE,
+        help="When the repository last answered; repositories only.",
+        labels=(_SOURCE,),
+    ),
+    Metric(
+        name="ownernode_undeclared_vms",
+        kind=Kind.GAUGE,
+        help="VMs that a repository declared once and declares no longer; nothing is done to them.",
     ),
     Metric(
         name="ownernode_spec_last_applied_timestamp_seconds",

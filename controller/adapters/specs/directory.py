@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.adapters.specs import folder
+from controller.adapters.specs.cut_short import cut_short, is_cut_short
 from controller.adapters.specs.documents import (
     PLACEMENT_KINDS,
     Identity,
@@ -20,9 +21,9 @@ from controller.adapters.specs.documents import (
     read_documents,
 )
 from controller.adapters.specs.last_good import Kept, LastGood
-from controller.adapters.specs.yaml_text import Segment
 from controller.model.document import Document
 from controller.model.findings import Finding
+from controller.model.source import SourceState
 from controller.ports import SpecReading
 
 _LISTED_MAX = 5
@@ -69,7 +70,7 @@ class DirectorySource:
         contents = folder.read(self._root)
         if contents is None:
             unsteady = _about(folder.ROOT, "keeps changing while it is read")
-            return self._reading or _reading(self._good, (), (unsteady, *self._lost))
+            return self._reading or self._say(self._good, (), (unsteady, *self._lost))
         known = {good.document.digest: good.document for good in self._good.values()}
         reading = read_documents(contents.files, allowed=PLACEMENT_KINDS, known=known)
         good, twice, findings = settle(self._good, reading, contents)
@@ -77,8 +78,17 @@ class DirectorySource:
         findings += self._remember(good)
         is_done = contents.look.is_settled() and self._on_disk == _kept(good)
         self._seen = contents.look if is_done else None
-        self._reading = _reading(good, twice, findings)
+        self._reading = self._say(good, twice, findings)
         return self._reading
+
+    def _say(
+        self,
+        good: Mapping[Identity, Good],
+        twice: Sequence[Document],
+        findings: Sequence[Finding],
+    ) -> SpecReading:
+        reading = _reading(good, twice, findings)
+        return replace(reading, state=SourceState(name=str(self._root), revision=reading.revision))
 
     def _remember(self, good: Mapping[Identity, Good]) -> tuple[Finding, ...]:
         """Keep the good versions in memory, and on disk if they changed."""
@@ -108,9 +118,10 @@ def settle(
     bad = {refused.identity for refused in reading.refused}
     for document, segment in zip(reading.documents, reading.segments, strict=True):
         identity = (document.kind, document.name)
-        if _is_cut_short(document, segment, before.get(identity)):
+        was = before.get(identity)
+        if was is not None and is_cut_short(document, segment, was.document, was.text):
             bad.add(identity)
-            findings.append(_cut_short(document))
+            findings.append(cut_short(document))
         else:
             fresh.setdefault(identity, []).append(Good(document=document, text=segment.raw))
     faulty = {refused.file for refused in reading.refused}
@@ -126,34 +137,6 @@ def settle(
     good = held | {identity: found[0] for identity, found in fresh.items() if len(found) == 1}
     twice = tuple(item.document for found in fresh.values() if len(found) > 1 for item in found)
     return good, twice, (*findings, *_stays(held.values()))
-
-
-def _is_cut_short(document: Document, segment: Segment, before: Good | None) -> bool:
-    """Whether a file seems to have been cut within this document.
-
-    A cut at the end of a line leaves good YAML with fields missing, and nothing in the text tells.
-    So a last document that is the beginning of its former self, and means less, is not believed
-    unless it ends with YAML's own end marker `...`.
-    """
-    return (
-        before is not None
-        and segment.is_last
-        and before.text.startswith(segment.raw)
-        and before.document.model != document.model
-        and not segment.raw.rstrip().endswith(b"\n...")
-    )
-
-
-def _cut_short(document: Document) -> Finding:
-    return Finding(
-        file=document.file,
-        line=document.line,
-        column=1,
-        path="",
-        message=f"{document.kind} {document.name} is its former version with the end missing, "
-        "as if the file was cut off",
-        expected="the rest, or a line `...` at its end if it was shortened on purpose",
-    )
 
 
 def _stays(held: Iterable[Good]) -> Iterator[Finding]:

@@ -47,18 +47,7 @@ class LastGood:
 
     def keep(self, kept: Mapping[Identity, Kept]) -> None:
         """Make it durable. OSError if the disk does not take it; the former file then stays."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(_encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self._path, _encode(kept))
 
     def _damaged(self, why: str) -> Finding:
         return Finding(
@@ -69,6 +58,22 @@ class LastGood:
             message=f"the last good versions of documents are lost ({why}); "
             "a document that is bad now is not in force",
         )
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace the file so that a crash leaves the old one or the new one. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _encode(kept: Mapping[Identity, Kept]) -> bytes:
