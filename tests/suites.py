@@ -17,11 +17,11 @@ TESTS = Path(__file__).parent
 # Cheap and telling first. Suites that spend their time computing profit from both cores; those that
 # start servers, engines or whole controllers do not, and would disturb one another's deadlines.
 ORDER = (
-    "unit", "properties", "scenarios", "contract", "simulation", "protocol", "prometheus",
+    "unit", "properties", "scenarios", "contract", "simulation", "git", "protocol", "prometheus",
     "powershell", "crash", "e2e", "bench",
 )  # fmt: skip
 PARALLEL = frozenset(
-    {"unit", "properties", "scenarios", "simulation", "contract", "protocol", "crash"}
+    {"unit", "properties", "scenarios", "simulation", "contract", "git", "protocol", "crash"}
 )
 NOTHING_COLLECTED = 5
 

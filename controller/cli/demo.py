@@ -84,6 +84,7 @@ async def _demo(examples: Path, place: Path, scenario: Scenario, *, once: bool) 
     from controller.adapters.http.server import bind
     from controller.adapters.specs.once import read_clusters
     from controller.app.process import Controller
+    from controller.app.repository import make_repository
     from controller.app.world import serve_world
     from controller.cli.live import Watch
     from controller.cli.process import Latest
@@ -91,6 +92,7 @@ async def _demo(examples: Path, place: Path, scenario: Scenario, *, once: bool) 
 
     examples = examples if scenario is Scenario.CONVERGE else examples / scenario.value
     specs = shutil.copytree(examples / "specs", place / "specs")
+    source = make_repository(specs)
     latest = Latest()
     world, declared = examples / "world.yaml", examples / "config.yaml"
     async with serve_world(world, place, declared=declared) as site:
@@ -101,11 +103,12 @@ async def _demo(examples: Path, place: Path, scenario: Scenario, *, once: bool) 
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         watch = Watch(
             f"page {url}/   metrics {url}/metrics",
-            f"specs {specs} (edit one and watch)",
+            f"specs {specs}: a Git repository; give a VM another node in one of its files,",
+            f"  then: git -C {specs} commit -a -m 'Move it', and watch",
             f"orders: export OWNERNODE_URL={url} OWNERNODE_TOKEN_FILE={place}/state/token",
             f"WinRM at {', '.join(sorted(site.addresses.values()))}; Ctrl-C ends",
         )
-        settings = Settings(config=place / "config.yaml", specs=specs, state=place / "state")
+        settings = Settings(config=place / "config.yaml", specs=(source,), state=place / "state")
         clusters = read_clusters(settings.config)
         with Controller(settings, clusters, [latest, watch]) as controller, watch:
             async with asyncio.TaskGroup() as group:
@@ -193,4 +196,7 @@ async def _bad_commit(stage: Stage) -> None:
 
 
 def _commit(stage: Stage, name: str) -> None:
+    from controller.app.repository import commit_all
+
     shutil.copytree(stage.examples / "commits" / name, stage.specs, dirs_exist_ok=True)
+    commit_all(stage.specs, f"The {name} commit")

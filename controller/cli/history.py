@@ -6,6 +6,7 @@ import typer
 
 from controller.cli.client import URL_DEFAULT, UrlOption, ask
 from controller.cli.tables import Output, OutputOption, Table, cells, say, show
+from controller.model.source import short
 
 
 def history(
@@ -32,7 +33,7 @@ def _table(entries: list[dict[str, Any]]) -> Table:
             entry["why"],
             "" if entry["seconds"] is None else f"{entry['seconds']:.0f} s",
             entry["result"],
-            entry["revision"],
+            short(entry["revision"]),
             entry["cluster"],
         )
         for entry in entries

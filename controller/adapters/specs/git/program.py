@@ -118,7 +118,8 @@ class Git:
     def _begin(self, program: Sequence[str], stdin: int, stderr: int) -> subprocess.Popen[bytes]:
         blocks = self._limits.file_bytes // 512
         # The kernel keeps the limit, whatever git makes of a hostile pack (blocks: POSIX, ulimit).
-        limit = f'ulimit -f {blocks}; exec "$@"'
+        # Without the signal git says that a file is too large, instead of just ending.
+        limit = f"trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""
         command = ["/bin/sh", "-c", limit, "sh", *program]
         with self._guard:
             if self._stopped:

@@ -15,8 +15,8 @@ _SUFFIXES = (".yaml", ".yml")
 _FINDINGS_MAX = 20
 _MODES = {
     "120000": ("is a symbolic link", "the file itself in its place"),
-    "160000": ("is a submodule", "its repository as a source of its own"),
-    "040000": ("is a folder named like a file", "another name"),
+    # Whatever is no file, link or folder, git shows as this.
+    "160000": ("is a submodule or no file at all", "a file, or a source of its own"),
 }
 _PLAIN = frozenset({"100644", "100755"})
 
@@ -52,7 +52,7 @@ def parse_listing(raw: bytes, paths: Sequence[str]) -> Listing:
             continue
         if not path.isprintable():
             findings.append(_finding(path, "has a name that can't be shown"))
-        elif mode not in _PLAIN and (mode in _MODES or path.endswith(_SUFFIXES)):
+        elif mode not in _PLAIN:
             message, expected = _MODES.get(mode, (f"has the odd mode {mode}", "a plain file"))
             findings.append(_finding(path, message, expected))
         elif path.endswith(_SUFFIXES):
