@@ -33,7 +33,7 @@ def _table(entries: list[dict[str, Any]]) -> Table:
             entry["why"],
             "" if entry["seconds"] is None else f"{entry['seconds']:.0f} s",
             entry["result"],
-            short(entry["revision"]),
+            short(entry["revision"] or ""),
             entry["cluster"],
         )
         for entry in entries

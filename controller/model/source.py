@@ -1,5 +1,6 @@
 """Where specs come from, as a report tells it: what runs, and why what is newer does not."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,6 +62,8 @@ class SourceState:
 
 
 def short(revision: str) -> str:
-    """`main@sha1:0123456789ab` of a revision with a whole commit id."""
-    head, colon, digits = revision.rpartition(":")
-    return f"{head}{colon}{digits[:12]}"
+    """`main@sha1:0123456789ab` of a revision, or of several, with whole commit ids."""
+    return _LONG.sub(r"\1", revision)
+
+
+_LONG = re.compile("(sha(?:1|256):[0-9a-f]{12})[0-9a-f]+")
