@@ -22,8 +22,8 @@ bench: setup
 
 lint: setup
 	@echo "lint: ruff, format, mypy, imports, file length"
-	@$(bin)/ruff check --quiet --output-format concise controller tests
-	@$(bin)/ruff format --quiet --check controller tests || { echo "run: ruff format controller tests"; exit 1; }
+	@$(bin)/ruff check --quiet --output-format concise controller tests deploy
+	@$(bin)/ruff format --quiet --check controller tests deploy || { echo "run: ruff format controller tests deploy"; exit 1; }
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-cache >build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
 	@find controller tests -name '*.py' -o -name '*.ps1' -o -name '*.psm1' | xargs wc -l | \
