@@ -1,12 +1,10 @@
 """What a Prometheus user relies on: names, closed sets of labels, zeros, promtool's approval."""
 
 import asyncio
-import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
