@@ -24,7 +24,7 @@ from controller.simulator.processes import ProcessHost
 from controller.simulator.responder import respond
 from controller.simulator.values import Value
 from controller.simulator.winrm_server.authentication import Account, Accounts
-from controller.simulator.winrm_server.certificates import CertificateAuthority
+from controller.simulator.winrm_server.certificates import CertificateAuthority, Validity
 from controller.simulator.winrm_server.server import NodeServer, Security, bind_listeners
 from controller.simulator.winrm_server.settings import WinRMSettings
 from controller.simulator.world import World
@@ -76,6 +76,7 @@ class SimulatedSite:
         engine: Path | None = None,
         settings: WinRMSettings | None = None,
         keytab: Path | None = None,
+        validity: Validity = Validity.GOOD,
     ) -> None:
         if engine and len(world.cluster.nodes) > ENGINES_MAX:
             raise ValueError(f"with a PowerShell engine a cluster has {ENGINES_MAX} nodes at most")
@@ -90,6 +91,7 @@ class SimulatedSite:
         self._engine = engine
         self._settings = settings or WinRMSettings(https=True)
         self._keytab = keytab
+        self._validity = validity
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
@@ -187,7 +189,7 @@ class SimulatedSite:
                 security,
                 settings=self._settings,
                 certificate=(
-                    authority.issue_for_node(self._full_name(node))
+                    authority.issue_for_node(self._full_name(node), validity=self._validity)
                     if self._settings.https
                     else None
                 ),

@@ -26,6 +26,7 @@ from controller.model.plan import Action, ActionKind, ActionReason
 from controller.ports import Clock
 from controller.simulator.config import load_world
 from controller.simulator.serve import SimulatedSite
+from controller.simulator.winrm_server.certificates import Validity
 from controller.simulator.winrm_server.server import NodeServer
 from controller.simulator.winrm_server.settings import WinRMSettings
 from controller.simulator.world import World
@@ -173,6 +174,7 @@ async def served(
     pins: Callable[[SimulatedSite], Mapping[str, str]] = lambda site: {},
     ntlm_over_http: bool = True,
     keytab: Path | None = None,
+    node_validity: Validity = Validity.GOOD,
     speed: float = 20.0,
     limits: Limits = QUICK,
     node_seconds: float = 10.0,
@@ -191,6 +193,7 @@ async def served(
         user=user,
         password=PASSWORD,
         keytab=keytab,
+        validity=node_validity,
         speed=speed,
         port=0 if https else WINRM_HTTP_PORT,
         engine=engine,

@@ -1,7 +1,6 @@
 """Kerberos against a real KDC, with the simulated nodes as the services: what gets in, what not."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,46 +11,13 @@ from controller.adapters.winrm import kerberos
 from controller.model.observed import GapReason, ObservedState
 from controller.simulator.winrm_server.authentication import Logon
 from tests.contract.clusters import Cluster, over_winrm, pinned
-from tests.support.kdc import REALM, CannotHave, Kdc, kdc
+from tests.contract.logon_table import USERS
+from tests.support.kdc import REALM, Kdc
 
-if kerberos.krb5 is None:
-    pytest.skip("ownernode[kerberos] could not be built here", allow_module_level=True)
-
-USER = f"svc-move@{REALM}"
-PASSWORD = "Canary=7f3a 91"
+USER, PASSWORD = USERS["Kerberos"]
 BY_PASSWORD = f"username={USER}\npassword={PASSWORD}\n"
 NODES = tuple(f"hv0{number}.corp.example" for number in (1, 2, 3, 4))
 both = pytest.mark.parametrize("https", [True, False], ids=["https", "http"])
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
-    """A KDC that knows our account and the nodes."""
-    yield from served(tmp_path_factory.mktemp("kdc"), None)
-
-
-@pytest.fixture(scope="module")
-def late_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
-    """Another one, whose clock is two days late."""
-    yield from served(tmp_path_factory.mktemp("late"), "-2d")
-
-
-def served(folder: Path, date: str | None) -> Iterator[Kdc]:
-    """A KDC with everybody in it, or a skip that says why not."""
-    try:
-        with kdc(folder, date=date) as centre:
-            centre.add(USER, password=PASSWORD)
-            centre.keytab("nodes.keytab", [f"HTTP/{node}" for node in NODES])
-            yield centre
-    except CannotHave as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def in_realm(centre: Kdc, monkeypatch: pytest.MonkeyPatch) -> Kdc:
-    """This process, joined to the realm."""
-    monkeypatch.setenv("KRB5_CONFIG", str(centre.config))
-    return centre
 
 
 @dataclass(frozen=True)

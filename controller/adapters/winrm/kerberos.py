@@ -26,7 +26,7 @@ from controller.errors import LogonRefused, SpecError
 try:
     import krb5
 except ImportError:  # the extra is not installed
-    krb5 = None  # type: ignore[assignment]
+    krb5 = None
 
 FRESH_SECONDS = 600
 """A ticket that ends sooner is renewed before it is used."""

@@ -8,6 +8,7 @@ import hashlib
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +18,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR = timedelta(days=30)
 """Longer than any simulator runs; short enough that a leaked key is soon worthless."""
+
+
+class Validity(Enum):
+    """Since when, and until when, from now."""
+
+    GOOD = (timedelta(hours=-1), VALID_FOR)
+    EXPIRED = (-VALID_FOR, timedelta(hours=-1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +72,30 @@ class CertificateAuthority:
         self.ca_file = directory / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue_for_node(self, full_name: str) -> IssuedCertificate:
+    def issue_for_node(
+        self, full_name: str, *, validity: Validity = Validity.GOOD
+    ) -> IssuedCertificate:
         """A server certificate that is good for this DNS name alone, and for no address."""
-        return self._issue(full_name, ExtendedKeyUsageOID.SERVER_AUTH, x509.DNSName(full_name))
+        name = x509.DNSName(full_name)
+        return self._issue(full_name, ExtendedKeyUsageOID.SERVER_AUTH, validity, name)
 
-    def issue_for_client(self, user: str) -> IssuedCertificate:
+    def issue_for_client(
+        self, user: str, *, validity: Validity = Validity.GOOD
+    ) -> IssuedCertificate:
         """A client certificate whose subject names the account that it logs on."""
-        return self._issue(user, ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._issue(user, ExtendedKeyUsageOID.CLIENT_AUTH, validity)
 
     def _issue(
         self,
         common_name: str,
         usage: x509.ObjectIdentifier,
+        validity: Validity,
         *names: x509.GeneralName,
     ) -> IssuedCertificate:
         key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            self._builder(_name(common_name), key.public_key())
+            self._builder(_name(common_name), key.public_key(), validity)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(authority, critical=False)
@@ -109,18 +123,22 @@ class CertificateAuthority:
         )
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        validity: Validity = Validity.GOOD,
     ) -> x509.CertificateBuilder:
         self._serials += 1
         now = datetime.now(UTC)
+        since, until = validity.value
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + VALID_FOR)
+            .not_valid_before(now + since)
+            .not_valid_after(now + until)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
 
