@@ -109,6 +109,6 @@ def _node(place: dict[str, Any]) -> tuple[object, ...]:
         "yes" if place["fit"] else "no",
         choice,
         f"{place['roomBytes'] / 1024**3:.1f} GiB",
-        "; ".join(rule["detail"] for rule in place["unfit"]),
+        "; ".join(f"{found['found']} ({found['remedy']})" for found in place["unfit"]),
         f"{place['costGib']:.0f} GiB",
     )

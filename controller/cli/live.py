@@ -21,10 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.tables import clean
+from controller.model.checks import CheckVerdict
 from controller.model.names import same_name
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
-from controller.model.report import CheckVerdict, ClusterReport, VMReport
+from controller.model.report import ClusterReport, VMReport
 from controller.planning.sentences import hold_sentence, waiting, why
 from controller.settings import told
 

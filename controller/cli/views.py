@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from controller.cli.tables import Table, cells, count
+from controller.model.checks import CheckVerdict
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
-from controller.model.report import CheckVerdict, ClusterReport
+from controller.model.report import ClusterReport
 from controller.planning.sentences import hold_sentence, why
 
 

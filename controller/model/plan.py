@@ -140,6 +140,8 @@ class HoldReason(StrEnum):
     """After it, the loss of a node could no longer be borne."""
     NODE_LIMIT = "NodeLimit"
     CLUSTER_LIMIT = "ClusterLimit"
+    PREFLIGHT = "Preflight"
+    """A check says that the VM can't be moved live as it is, wherever to."""
     TARGET_UNFIT = "TargetUnfit"
     NO_ROOM = "NoRoom"
     NO_ROOM_YET = "NoRoomYet"
@@ -148,17 +150,6 @@ class HoldReason(StrEnum):
     NODE_UNKNOWN = "NodeUnknown"
     """The spec names a node that the cluster does not have."""
     RULES_CONFLICT = "RulesConflict"
-
-
-class RuleName(StrEnum):
-    """The rules that can make a placement impossible; used in conflicts and in `explain`."""
-
-    POSSIBLE = "possible"
-    CLUSTER_POSSIBLE = "clusterPossible"
-    TARGET_STATE = "targetState"
-    MEMORY = "memory"
-    SWITCH = "switch"
-    NODE_EXISTS = "nodeExists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +216,7 @@ class Impossible:
 
     vms: tuple[str, ...]
     rules: tuple[str, ...]
-    """RuleName values, or `rule: detail`."""
+    """Names of checks, or `rule: detail`."""
     explanation: str
     resolution: str
 

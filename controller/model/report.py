@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.checks import CheckResult
 from controller.model.findings import Finding
 from controller.model.history import ForeignMove, Intent
 from controller.model.observed import Gap, Migration, NodeObserved
@@ -36,25 +37,6 @@ class Outcome:
     detail: str = ""
 
 
-class CheckVerdict(StrEnum):
-    """Verdict of one named check."""
-
-    PASSES = "Passes"
-    WARNS = "Warns"
-    BLOCKS = "Blocks"
-    CANNOT_TELL = "CannotTell"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HACheck:
-    """One line of the high-availability report."""
-
-    name: str
-    verdict: CheckVerdict
-    found: str
-    remedy: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VMReport:
     """One declared VM: exactly one verdict, at most one hold, at most one action in flight."""
@@ -70,7 +52,8 @@ class VMReport:
     hold: Hold | None = None
     migration: Migration | None = None
     intent: Intent | None = None
-    ha: tuple[HACheck, ...] = ()
+    ha: tuple[CheckResult, ...] = ()
+    """The high-availability report, where its spec asks for registration."""
     sentence: str = ""
     """What a colleague would say of it."""
 

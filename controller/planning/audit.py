@@ -180,7 +180,7 @@ def _mends(w: World, action: Action) -> bool:
 def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterator[AuditFinding]:
     mounts = tuple(f"{volume.path.lower()}\\" for volume in w.observed.volumes)
     paths = (vm.configuration_path, *vm.disk_paths)
-    local = not mounts or not all(f"{p.lower()}\\".startswith(mounts) for p in paths)
+    local = not all(f"{p.lower()}\\".startswith((*mounts, "\\\\")) for p in paths)
     node = w.nodes.get(fold(action.target))
     faults = (
         (not want.register, "register", f"the spec of {vm.name} does not ask for it"),
@@ -188,7 +188,7 @@ def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iter
         (not same_name(vm.host, action.target), "register", f"{vm.name} runs on {vm.host}"),
         (node is None or not node.is_target, "target", f"{action.target} takes no VM now"),
         (_lacks_a_disk(w, want, vm), "unfinished", f"{vm.name} lacks a disk of its template"),
-        (local or vm.pass_through, "shared storage", f"{vm.name} is not on shared volumes"),
+        (local, "shared storage", f"{vm.name} is not on shared volumes"),
     )
     yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
 

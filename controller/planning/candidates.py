@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.model.checks import CheckName, CheckResult, CheckVerdict
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History
 from controller.model.names import fold
 from controller.model.observed import ObservedState
-from controller.model.plan import RuleName
 from controller.planning.cost import as_gib, hard_broken, place_cost
-from controller.planning.fitness import Unfit, gib, unfit
+from controller.planning.holds import gib
+from controller.planning.preflight import unfit
 from controller.planning.view import View, look
 
 
@@ -25,7 +26,7 @@ class Candidate:
     """What the node could take in now, its reserve kept."""
     cost_gib: float
     """What the VM would cost there, in GiB of migration; broken hard rules not counted."""
-    unfit: tuple[Unfit, ...]
+    unfit: tuple[CheckResult, ...]
     """Every rule against it; empty: the node is fit."""
 
 
@@ -46,15 +47,21 @@ def _candidate(view: View, want: VMDesired, name: str) -> Candidate:
     policy = view.desired.policy
     home = fold(seen.owner or "") if seen is not None else ""
     memory = seen.memory_bytes if seen is not None else _startup_bytes(want)
-    against = list(unfit(want, seen, node, policy))
+    against = list(unfit(want, seen, node, view.around))
     if name != home and memory > view.room_now[name]:
         room = gib(max(view.room_now[name], 0))
         against.append(
-            Unfit(RuleName.MEMORY, f"{node.name} has room for {room}, {gib(memory)} are needed")
+            CheckResult(
+                name=CheckName.MEMORY,
+                verdict=CheckVerdict.BLOCKS,
+                found=f"{node.name} has room for {room}, {gib(memory)} are needed",
+                remedy=f"make room on {node.name}",
+                holds=True,
+            )
         )
     if name == home:
         # It is there already: only its own hard rules could make that wrong.
-        against = [u for u in against if hard_broken(want, name) and u.rule is RuleName.POSSIBLE]
+        against = [u for u in against if hard_broken(want, name) and u.name is CheckName.POSSIBLE]
     rank = want.rank(name)
     return Candidate(
         node=node.name,

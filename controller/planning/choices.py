@@ -12,10 +12,10 @@ from typing import Final
 from controller.model.names import fold
 from controller.model.plan import Hold, HoldReason
 from controller.planning.cost import breaks_hard_rules, hard_broken, place_cost, standing_cost
-from controller.planning.fitness import is_fit
 from controller.planning.guards import move_hold
 from controller.planning.holds import hold_on
 from controller.planning.placement import Piece, Places, is_legal, lower_bound, place, total
+from controller.planning.preflight import is_fit
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -171,7 +171,7 @@ def _option(view: View, case: Case, node: str) -> tuple[int, str]:
 
 
 def _fits(view: View, case: Case, node: str) -> bool:
-    return is_fit(case.want, case.seen, view.nodes[node], view.desired.policy)
+    return is_fit(case.want, case.seen, view.nodes[node], view.around)
 
 
 def _is_stuck(piece: Piece, places: Mapping[str, str]) -> bool:

@@ -16,10 +16,10 @@ from controller.model.plan import (
 )
 from controller.planning.choices import Chosen, node_options
 from controller.planning.cost import hard_broken, standing_cost
-from controller.planning.fitness import is_fit
 from controller.planning.holds import hold_on
 from controller.planning.impossible import explain_stuck
 from controller.planning.lifecycle import Lifecycle
+from controller.planning.preflight import is_fit
 from controller.planning.schedule import Blocked
 from controller.planning.standing import Case
 from controller.planning.view import View
@@ -110,7 +110,7 @@ def _best_with_room(decided: Decided, case: Case) -> str | None:
     fitting = [
         (standing_cost(case.want, policy, home=case.home, node=node), -decided.spare[node], node)
         for node in node_options(view, case)
-        if is_fit(case.want, case.seen, view.nodes[node], policy)
+        if is_fit(case.want, case.seen, view.nodes[node], view.around)
         and case.seen.memory_bytes <= decided.spare[node]
     ]
     return min(fitting)[2] if fitting else None
@@ -174,13 +174,13 @@ def _declared(decided: Decided, case: Case, verdict: Verdict) -> str | None:
 
 def _first_choice(view: View, case: Case) -> str | None:
     """The first node of the spec that could take it now, room apart; else the first it names."""
-    want, policy = case.want, view.desired.policy
+    want = case.want
     named = want.preferred or (() if want.allows(case.home) else (want.possible or ()))
     for name in named:
         node = view.nodes.get(fold(name))
         if node is None:
             continue
-        if fold(name) == case.home or is_fit(want, case.seen, node, policy):
+        if fold(name) == case.home or is_fit(want, case.seen, node, view.around):
             return node.name
     return named[0] if named else None
 

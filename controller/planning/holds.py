@@ -21,6 +21,7 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.DISK_IN_USE,
         HoldReason.NOT_CLUSTERED,
         HoldReason.HA_BLOCKED,
+        HoldReason.PREFLIGHT,
         HoldReason.TARGET_UNFIT,
         HoldReason.NO_ROOM,
         HoldReason.NO_HOP,
@@ -96,3 +97,8 @@ def hold_on_cluster(
 ) -> Hold:
     """A hold on everything new in the cluster."""
     return Hold(key="", vm="", reason=reason, evidence=dict(evidence), until=until)
+
+
+def gib(memory_bytes: int) -> str:
+    """A size for people."""
+    return f"{memory_bytes / 1024**3:.4g} GiB"

@@ -7,12 +7,13 @@ wait. Checks of our own rather than a solver's core: they find every conflict, a
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from controller.model.checks import CheckName, CheckResult, CheckVerdict
 from controller.model.desired import Enforcement
 from controller.model.names import fold
 from controller.model.observed import VMState
-from controller.model.plan import ActionKind, Hold, HoldReason, Impossible, RuleName, Verdict
-from controller.planning.fitness import LASTING, Unfit, gib, unfit
-from controller.planning.holds import hold_on
+from controller.model.plan import ActionKind, Hold, HoldReason, Impossible, Verdict
+from controller.planning.holds import gib, hold_on
+from controller.planning.preflight import lasts, unfit
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -31,12 +32,12 @@ def explain_stuck(
 ) -> Stuck:
     """Tell impossible from not now. `spare` is the room that the plan leaves on each node."""
     found = {name: _found(view, case, name) for name in wished_nodes(case)}
-    lasting = {name: [u for u in us if u.rule in LASTING] for name, us in found.items()}
+    lasting = {name: [u for u in us if lasts(u)] for name, us in found.items()}
     if all(lasting.values()):
         return _impossible(view, case, lasting)
     fit = [fold(name) for name, us in found.items() if not us]
     if not fit:
-        details = "; ".join(u.detail for name, us in found.items() if not lasting[name] for u in us)
+        details = "; ".join(u.found for name, us in found.items() if not lasting[name] for u in us)
         return _waits(case, hold_on(case.want, HoldReason.TARGET_UNFIT, found=details))
     conflict = _too_many_for(view, case, others, fit)
     if conflict is not None:
@@ -55,11 +56,19 @@ def wished_nodes(case: Case) -> tuple[str, ...]:
     return want.preferred
 
 
-def _found(view: View, case: Case, name: str) -> list[Unfit]:
+def _found(view: View, case: Case, name: str) -> list[CheckResult]:
     node = view.nodes.get(fold(name))
-    if node is None:
-        return [Unfit(RuleName.NODE_EXISTS, f"the cluster has no node {name}")]
-    return list(unfit(case.want, case.seen, node, view.desired.policy))
+    if node is not None:
+        return list(unfit(case.want, case.seen, node, view.around))
+    nodes = ", ".join(n.name for n in view.nodes.values())
+    absent = CheckResult(
+        name=CheckName.NODE_EXISTS,
+        verdict=CheckVerdict.BLOCKS,
+        found=f"the cluster has no node {name}",
+        remedy=f"name one of the cluster's nodes instead of {name}: {nodes}",
+        holds=True,
+    )
+    return [absent]
 
 
 def _waits(case: Case, hold: Hold) -> Stuck:
@@ -67,11 +76,11 @@ def _waits(case: Case, hold: Hold) -> Stuck:
     return Stuck(verdict=Verdict.MISPLACED, hold=hold, impossible=None)
 
 
-def _impossible(view: View, case: Case, lasting: Mapping[str, list[Unfit]]) -> Stuck:
+def _impossible(view: View, case: Case, lasting: Mapping[str, list[CheckResult]]) -> Stuck:
     rules = _fewest_rules(list(lasting.values()))
-    details = sorted({u.detail for us in lasting.values() for u in us if u.rule in rules})
+    details = sorted({u.found for us in lasting.values() for u in us if u.name in rules})
     nearest = min(lasting, key=lambda name: (len(lasting[name]), fold(name)))
-    unknown = rules == (RuleName.NODE_EXISTS,)
+    unknown = rules == (CheckName.NODE_EXISTS,)
     wished = "possible" if not case.want.allows(case.home) else "preferred"
     impossible = Impossible(
         vms=(case.want.title,),
@@ -79,7 +88,7 @@ def _impossible(view: View, case: Case, lasting: Mapping[str, list[Unfit]]) -> S
         explanation=f"None of the {wished} owners of {case.want.title} can take it: "
         + "; ".join(details)
         + ".",
-        resolution=" and ".join(_way_out(view, case, nearest, u.rule) for u in lasting[nearest]),
+        resolution=" and ".join(u.remedy for u in lasting[nearest]),
     )
     hold = hold_on(
         case.want,
@@ -90,31 +99,15 @@ def _impossible(view: View, case: Case, lasting: Mapping[str, list[Unfit]]) -> S
     return Stuck(verdict=Verdict.IMPOSSIBLE, hold=hold, impossible=impossible)
 
 
-def _fewest_rules(by_node: list[list[Unfit]]) -> tuple[RuleName, ...]:
+def _fewest_rules(by_node: list[list[CheckResult]]) -> tuple[CheckName, ...]:
     """The fewest rules that together close every node: the one that closes most, and so on."""
-    left = [{u.rule for u in us} for us in by_node]
-    chosen: list[RuleName] = []
+    left = [{u.name for u in us} for us in by_node]
+    chosen: list[CheckName] = []
     while left:
-        rule = max(RuleName, key=lambda r: sum(r in rules for rules in left))
+        rule = max(CheckName, key=lambda r: sum(r in rules for rules in left))
         chosen.append(rule)
         left = [rules for rules in left if rule not in rules]
     return tuple(sorted(chosen))
-
-
-def _way_out(view: View, case: Case, name: str, rule: RuleName) -> str:
-    """The change that opens this node, in the words of whoever would make it."""
-    vm = case.want.title
-    ways = {
-        RuleName.NODE_EXISTS: f"name one of the cluster's nodes instead of {name}: "
-        + ", ".join(n.name for n in view.nodes.values()),
-        RuleName.POSSIBLE: f"add {name} to spec.owners.possible of {vm}",
-        RuleName.CLUSTER_POSSIBLE: f"add {name} to the possible owners of both resources of {vm}"
-        " (Set-ClusterOwnerNode)",
-        RuleName.SWITCH: f"create the virtual switch on {name}",
-        RuleName.MEMORY: f"give {vm} less memory, or another owner than {name}",
-        RuleName.TARGET_STATE: f"bring {name} back",
-    }
-    return ways[rule]
 
 
 def _too_many_for(view: View, case: Case, others: Iterable[Case], fit: list[str]) -> Stuck | None:
@@ -146,7 +139,10 @@ def _too_many_for(view: View, case: Case, others: Iterable[Case], fit: list[str]
     )
     impossible = Impossible(
         vms=titles,
-        rules=(*(f"{RuleName.POSSIBLE.value}: {title}" for title in titles), RuleName.MEMORY.value),
+        rules=(
+            *(f"{CheckName.POSSIBLE.value}: {title}" for title in titles),
+            CheckName.MEMORY.value,
+        ),
         explanation=f"{', '.join(titles)} may only be on {nodes}, and need {gib(lacking)} more"
         " memory than there is.",
         resolution=f"Allow one of them another node, or give them {gib(lacking)} less memory.",

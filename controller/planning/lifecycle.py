@@ -11,10 +11,9 @@ from controller.model.names import fold
 from controller.model.observed import VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, Hold, HoldReason
 from controller.planning.disks import disk_holds
-from controller.planning.fitness import gib, is_fit
 from controller.planning.guards import create_hold, register_hold, start_hold
-from controller.planning.high_availability import is_on_volume
-from controller.planning.holds import hold_on
+from controller.planning.holds import gib, hold_on
+from controller.planning.preflight import is_fit, is_on_volume
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -201,8 +200,7 @@ def _no_room(view: View, want: VMDesired, seen: VMObserved) -> Hold:
 def _creation_target(view: View, want: VMDesired, spare: dict[str, int]) -> str | Hold:
     """The best node that could start the VM at once, or why there is none."""
     assert want.template is not None
-    mounts = tuple(v.path.lower() + "\\" for v in view.observed.volumes)
-    if not is_on_volume(want.template.location, mounts):
+    if not is_on_volume(want.template.location, view.around.mounts):
         return hold_on(
             want,
             HoldReason.HA_BLOCKED,
@@ -219,7 +217,7 @@ def _creation_target(view: View, want: VMDesired, spare: dict[str, int]) -> str 
     fit = [
         (want.rank(node.name), -spare[name], name)
         for name, node in view.nodes.items()
-        if is_fit(want, None, node, view.desired.policy)
+        if is_fit(want, None, node, view.around)
         and (not strict or want.rank(node.name) < len(want.preferred))
     ]
     if not fit:

@@ -25,10 +25,10 @@ from controller.model.plan import (
 from controller.planning.choices import Chosen, choose
 from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
 from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
-from controller.planning.fitness import is_fit
 from controller.planning.guards import cluster_holds, draft_holds
 from controller.planning.holds import hold_on
 from controller.planning.lifecycle import Lifecycle, create, register_and_start
+from controller.planning.preflight import is_fit
 from controller.planning.schedule import Schedule, Step, Timed, move_seconds, schedule
 from controller.planning.standing import Case, classify
 from controller.planning.view import View, look
@@ -152,8 +152,8 @@ class _Attempt:
 
     def _hop_nodes(self, key: str) -> list[str]:
         case, view = self._cases[key], self._view
-        policy = view.desired.policy
-        return [n for n, node in view.nodes.items() if is_fit(case.want, case.seen, node, policy)]
+        around = view.around
+        return [n for n, node in view.nodes.items() if is_fit(case.want, case.seen, node, around)]
 
 
 def _steps(chosen: Chosen, life: Lifecycle) -> list[Step]:

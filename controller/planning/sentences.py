@@ -91,7 +91,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NODE_FAILURES: "after it, the VMs of {nodes} could not be restarted elsewhere",
     HoldReason.NODE_LIMIT: "{node} has as many moves as it may have at once",
     HoldReason.CLUSTER_LIMIT: "the cluster has as many moves as it may have at once",
-    HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}{device}",
+    HoldReason.PREFLIGHT: "it can't be moved as it is: {found}; {remedy}",
+    HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}",
     HoldReason.NO_ROOM: "every node that could take it is full; it needs {needs} ({room})",
     HoldReason.NO_ROOM_YET: "room on {node} comes when another move is done",
     HoldReason.NO_HOP: "full nodes would have to swap and no other node has room for a stop on the"

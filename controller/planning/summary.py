@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from controller.model.desired import DesiredState
+from controller.model.checks import CheckResult
+from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import AuditFinding, Plan, Standing, Verdict
-from controller.model.report import ClusterReport, HACheck, Outcome, VMReport
+from controller.model.report import ClusterReport, Outcome, VMReport
 from controller.model.source import short
-from controller.planning.high_availability import ha_checks
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
+from controller.planning.identity import roster
+from controller.planning.preflight import availability, surroundings
 from controller.planning.sentences import (
     foreign_sentence,
     hold_sentence,
@@ -77,8 +79,9 @@ class _Reporter:
     def __init__(
         self, desired: DesiredState, observed: ObservedState, history: History, plan: Plan
     ) -> None:
-        self._volumes = observed.volumes
-        self._seen = {vm.id: vm for vm in observed.vms}
+        vms = roster(observed)
+        self._seen = vms.by_id
+        self._around = surroundings(observed, vms, desired.policy, observed.completed_at)
         self._wants = {want.key: want for want in desired.vms}
         self._conflicts = {conflict.key: conflict for conflict in desired.conflicts}
         self._holds = {hold.key: hold for hold in plan.holds}
@@ -103,7 +106,7 @@ class _Reporter:
             hold=hold,
             migration=migration,
             intent=intent,
-            ha=self._checks(seen) if want is not None and want.register else (),
+            ha=self._checks(want, seen),
             sentence=vm_sentence(
                 standing,
                 want,
@@ -119,8 +122,10 @@ class _Reporter:
     def _specs_in_conflict(self, key: str) -> str:
         return ", ".join(want.spec_name for want in self._conflicts[key].vms)
 
-    def _checks(self, seen: VMObserved | None) -> tuple[HACheck, ...]:
-        return ha_checks(seen, self._volumes) if seen is not None else ()
+    def _checks(self, want: VMDesired | None, seen: VMObserved | None) -> tuple[CheckResult, ...]:
+        if want is None or seen is None or not want.register:
+            return ()
+        return availability(want, seen, self._around)
 
 
 def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:

@@ -26,6 +26,7 @@ from controller.model.observed import (
 )
 from controller.model.plan import ActionKind
 from controller.planning.identity import Match, Roster, claimed_twice, identify, roster
+from controller.planning.preflight import Surroundings, surroundings
 from controller.planning.windows import Opening, opening
 
 NO_ROOM: Final = -(1 << 62)
@@ -71,6 +72,8 @@ class View:
     last_foreign: Mapping[str, ForeignMove]
     own_moves: Mapping[str, tuple[OwnMove, ...]]
     """By VM id, oldest first."""
+    around: Surroundings
+    """For preflight."""
     opening: Opening
     """What the change windows say now."""
     sees_all: bool
@@ -133,6 +136,7 @@ def look(desired: DesiredState, observed: ObservedState, history: History, now: 
         inbound=inbound,
         last_foreign={f.vm_id: f for f in history.foreign},
         own_moves=own_moves,
+        around=surroundings(observed, vms, desired.policy, now),
         opening=opening(desired.policy.windows, now),
         sees_all=observed.is_complete and all(n.answered for n in observed.nodes),
     )

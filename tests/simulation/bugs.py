@@ -16,18 +16,19 @@ from controller.adapters.winrm.observer import ClusterObserver
 from controller.engine import memory as memory_module
 from controller.engine.executor import Executor
 from controller.engine.memory import Memory
+from controller.model.checks import CheckName
 from controller.model.desired import VMDesired
 from controller.model.history import History
 from controller.model.observed import NodeObserved, ObservedState
 from controller.model.report import OutcomeResult
 from controller.planning import absorb as absorb_module
 from controller.planning import decide as decide_module
-from controller.planning import fitness as fitness_module
 from controller.planning import guards as guards_module
-from controller.planning import high_availability as ha_module
 from controller.planning import lifecycle as lifecycle_module
 from controller.planning import standing as standing_module
 from controller.planning import view as view_module
+from controller.planning.guards import vm_state as vm_state_module
+from controller.planning.preflight import judge as judge_module
 from tests.simulation.faults import Kind
 from tests.simulation.kills import Kill, Patch
 
@@ -330,16 +331,11 @@ def _lucky_twin() -> Sequence[Patch]:
 
 
 def _any_owner() -> Sequence[Patch]:
-    unfit = fitness_module.unfit
+    return [_without(CheckName.CLUSTER_POSSIBLE), _NO_AUDIT]
 
-    def lax(want: Any, seen: Any, node: Any, policy: Any) -> Any:
-        return (
-            found
-            for found in unfit(want, seen, node, policy)
-            if found.rule is not fitness_module.RuleName.CLUSTER_POSSIBLE
-        )
 
-    return [(fitness_module, "unfit", lax), _NO_AUDIT]
+def _without(name: CheckName) -> Patch:
+    return judge_module, "OF_PLACE", tuple(c for c in judge_module.OF_PLACE if c.name is not name)
 
 
 def _drains_welcome() -> Sequence[Patch]:
@@ -347,14 +343,7 @@ def _drains_welcome() -> Sequence[Patch]:
 
 
 def _any_storage() -> Sequence[Patch]:
-    return (
-        [
-            (guards_module, "blocking_check", lambda seen, volumes: None),
-            _NO_AUDIT,
-        ]
-        if hasattr(guards_module, "blocking_check")
-        else [(ha_module, "blocking_check", None)]
-    )
+    return [(vm_state_module, "availability", lambda want, seen, around: ()), _NO_AUDIT]
 
 
 def _never_moving() -> Sequence[Patch]:

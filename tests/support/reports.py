@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from controller.model.checks import CheckName, CheckResult, CheckVerdict
 from controller.model.history import ForeignMove, Intent
 from controller.model.observed import (
     Gap,
@@ -31,9 +32,7 @@ from controller.model.plan import (
 )
 from controller.model.policy import GIB, Mode
 from controller.model.report import (
-    CheckVerdict,
     ClusterReport,
-    HACheck,
     Outcome,
     OutcomeResult,
     VMReport,
@@ -137,8 +136,9 @@ def report() -> ClusterReport:
             VMReport(
                 key="name:web01", vm="WEB01", vm_id=WEB01, spec="web01",
                 verdict=Verdict.UNREGISTERED, owner="N2", declared="N1", hold=made.holds[0],
-                ha=(HACheck(name="media", verdict=CheckVerdict.WARNS, found=r"C:\iso\ws.iso",
-                            remedy="put it on a cluster shared volume"),),
+                ha=(CheckResult(name=CheckName.MEDIA, verdict=CheckVerdict.WARNS,
+                                found=r"C:\iso\ws.iso",
+                                remedy="put it on a cluster shared volume"),),
                 sentence="WEB01 was moved by somebody else; it is left there until 12:00:20.",
             ),
         ),

@@ -130,7 +130,15 @@ def _candidate(place: Candidate) -> dict[str, Any]:
         "fit": not place.unfit,
         "roomBytes": place.room_bytes,
         "costGib": place.cost_gib,
-        "unfit": [{"rule": rule.rule.value, "detail": rule.detail} for rule in place.unfit],
+        "unfit": [
+            {
+                "check": against.name.value,
+                "verdict": against.verdict.value,
+                "found": against.found,
+                "remedy": against.remedy,
+            }
+            for against in place.unfit
+        ],
     }
 
 

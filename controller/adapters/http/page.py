@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from controller.model.checks import CheckVerdict
 from controller.model.names import same_name
 from controller.model.observed import NodeObserved
 from controller.model.plan import Verdict
 from controller.model.policy import GIB
-from controller.model.report import CheckVerdict, ClusterReport, VMReport
+from controller.model.report import ClusterReport, VMReport
 from controller.planning.sentences import action_sentence, waiting
 
 REFRESH_SECONDS = 2

@@ -70,7 +70,7 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
     vm_state.not_clustered,
     vm_state.not_running,
     vm_state.role_not_online,
-    vm_state.pinned,
+    vm_state.preflight,
     vm_state.locked,
     vm_state.busy,
     vm_state.failback_under_way,

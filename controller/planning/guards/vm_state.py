@@ -5,8 +5,8 @@ from controller.model.names import same_name
 from controller.model.observed import RoleState, VMObserved, VMState
 from controller.model.plan import ActionKind, Hold, HoldReason
 from controller.planning.disks import lacking_disks
-from controller.planning.high_availability import blocking_check
 from controller.planning.holds import hold_on
+from controller.planning.preflight import availability, in_the_way
 from controller.planning.view import View
 
 
@@ -66,17 +66,19 @@ def busy(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     return hold_on(want, HoldReason.BUSY, status=seen.busy)
 
 
-def pinned(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
-    """A device ties it to its node."""
-    # A pass-through disk can't be on a cluster shared volume: the VM can't be moved live.
-    if not seen.pass_through:
+def preflight(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """A check of docs/preflight.md keeps it from being moved, wherever to."""
+    check = in_the_way(want, seen, view.around)
+    if check is None:
         return None
-    return hold_on(want, HoldReason.TARGET_UNFIT, device="pass-through disk")
+    return hold_on(
+        want, HoldReason.PREFLIGHT, check=check.name, found=check.found, remedy=check.remedy
+    )
 
 
 def high_availability_blocked(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """What a failover could not find elsewhere must not be registered."""
-    check = blocking_check(seen, view.observed.volumes)
+    check = next((c for c in availability(want, seen, view.around) if c.holds), None)
     if check is None:
         return None
     return hold_on(

@@ -47,7 +47,7 @@ WANT = desired("a", "n1")
         (vm("a", "n2", role_state=RoleState.UNKNOWN), HoldReason.ROLE_NOT_ONLINE),
         (vm("a", "n2", role_changes={"locked": True}), HoldReason.LOCKED),
         (vm("a", "n2", busy="MergingDisks"), HoldReason.BUSY),
-        (vm("a", "n2", pass_through=True), HoldReason.TARGET_UNFIT),
+        (vm("a", "n2", pass_through=True), HoldReason.PREFLIGHT),
         (vm("a", "n2", clustered=False), HoldReason.NOT_CLUSTERED),
     ],
 )

@@ -84,7 +84,7 @@ def test_candidates_say_of_each_node_why_it_is_or_is_not_fit() -> None:
     found = candidates(specs, world, history(), NOW, "name:a")
     assert [c.node for c in found] == ["n2", "n1", "n3", "n4"]
     assert [c.rank for c in found] == [None, 0, 1, None]
-    assert [[u.rule.value for u in c.unfit] for c in found] == [
+    assert [[u.name.value for u in c.unfit] for c in found] == [
         [],
         ["targetState"],
         ["memory"],

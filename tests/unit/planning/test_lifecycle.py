@@ -67,7 +67,6 @@ def test_a_vm_that_is_off_is_registered_and_then_started_once() -> None:
         {"configuration_path": r"C:\VMs\a"},
         {"configuration_path": ""},
         {"disk_paths": (r"C:\ClusterStorage\Volume10\a.vhdx",)},
-        {"pass_through": True},
     ],
 )
 def test_a_vm_off_the_shared_volumes_is_not_registered(changes: dict[str, object]) -> None:
@@ -79,9 +78,17 @@ def test_a_vm_off_the_shared_volumes_is_not_registered(changes: dict[str, object
     assert hold(plan, "a").evidence["remedy"]
 
 
-def test_an_iso_elsewhere_does_not_stop_registration() -> None:
-    """The wizard warns of it, and so does the report."""
-    world = observed(N1, vm("a", "n1", clustered=False, media_paths=(r"C:\iso\ws.iso",)))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"media_paths": (r"C:\iso\ws.iso",)},
+        {"pass_through": True},
+        {"disk_paths": (r"\\files\vms\a.vhdx",)},
+    ],
+)
+def test_what_the_wizard_warns_of_does_not_stop_registration(changes: dict[str, object]) -> None:
+    """The report warns of media and devices as it does; an SMB share is reached by every node."""
+    world = observed(N1, vm("a", "n1", clustered=False, **changes))
     assert kinds(plan_for(world, desired("a", "n1", register=True))) == [REGISTER]
 
 
@@ -176,7 +183,9 @@ def test_twins_freeze_whoever_of_them_is_bound() -> None:
         assert verdict(plan, "a") is Verdict.CONFLICT
         assert hold(plan, "a").reason is HoldReason.NAME_AMBIGUOUS
     by_id = replace(desired("a", "n1"), key=f"id:{vm_id('a')}", name=None, id=vm_id("a"))
-    assert moves(plan_for(world, by_id)) == ["a n2>n1"]
+    plan = plan_for(world, by_id)
+    assert plan.actions == ()
+    assert hold(plan, "a").evidence["check"] == "sameName"
 
 
 def test_another_vm_of_the_name_is_not_the_one_that_was_meant() -> None:

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from controller.model.checks import CheckVerdict
 from controller.model.history import History
 from controller.model.observed import NodeState, ObservedState, VMState
 from controller.model.plan import ActionReason, HoldReason
-from controller.model.report import CheckVerdict, ClusterReport, Outcome, OutcomeResult
+from controller.model.report import ClusterReport, Outcome, OutcomeResult
 from controller.planning.decide import decide
-from controller.planning.high_availability import ha_checks
+from controller.planning.identity import roster
+from controller.planning.preflight import availability, surroundings
 from controller.planning.sentences import HOLDS, action_sentence, hold_sentence
 from controller.planning.summary import summarise
 from tests.builders import (
@@ -169,12 +171,15 @@ def test_the_high_availability_report_warns_as_the_wizard_does() -> None:
         disk_paths=(r"C:\ClusterStorage\Volume1\a.vhdx", r"E:\data.vhdx"),
         configuration_path="",
     )
-    checks = {c.name: c for c in ha_checks(seen, SETTLED.volumes)}
+    world = observed(N1, seen)
+    around = surroundings(world, roster(world), policy(), NOW)
+    checks = {c.name: c for c in availability(desired("a"), seen, around)}
     assert {name: c.verdict for name, c in checks.items()} == {
         "configuration": CheckVerdict.CANNOT_TELL,
         "disks": CheckVerdict.BLOCKS,
         "media": CheckVerdict.WARNS,
-        "devices": CheckVerdict.PASSES,
+        "physicalDisk": CheckVerdict.PASSES,
+        "sameName": CheckVerdict.PASSES,
     }
     assert checks["disks"].found == r"E:\data.vhdx"
     assert all(c.remedy for c in checks.values() if c.verdict is not CheckVerdict.PASSES)
