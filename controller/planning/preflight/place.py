@@ -35,6 +35,8 @@ def target_state(ask: Ask) -> Finding:
 def memory(ask: Ask) -> Finding:
     """Whether the VM is larger than the node; room beside the others is the planner's to find."""
     node, total = _node(ask), _node(ask).memory_total_bytes
+    if not node.answered:
+        return None  # it is no target for that reason already
     if total is None:
         return Untold(f"{node.name} gave no memory figure")
     needed, usable = _memory(ask), total - ask.around.policy.reserve_bytes(total)
