@@ -52,6 +52,10 @@ class Settings:
     """Folders of placements, and addresses of Git repositories (docs/git.md)."""
     state: Path
     """Folder for the journal and the last good specs; only this process may write there."""
+    web_config: Path | None = None
+    """TLS and passwords of the HTTP side, as exporter-toolkit writes them; None: neither."""
+    vm_metrics: bool = False
+    """Whether /metrics has series of each VM."""
     token: Path | None = None
     """File with the token that orders need; None: `token` in the state folder, made when absent."""
 

@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from socket import socket
 from time import perf_counter
 from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from starlette.types import ASGIApp
 
 from controller import __version__
 from controller.adapters.http.application import Sources, make_application
@@ -19,6 +22,7 @@ from controller.adapters.http.board import Board
 from controller.adapters.http.explanation import explain
 from controller.adapters.http.past import history_of
 from controller.adapters.http.server import serve
+from controller.adapters.http.web_config import Passwords, TlsContext, WebConfig, read_web_config
 from controller.adapters.local.clock import SystemClock
 from controller.adapters.local.files import StateLock, StopFile, read_token
 from controller.adapters.local.journal import SqliteJournal
@@ -70,6 +74,7 @@ class Controller:
         policies = {c.name: resolve(c, (), (), "").policy for c in clusters}
         self.metrics = Metrics(
             version=__version__,
+            per_vm=settings.vm_metrics,
             fetched=lambda: self._sources.fetched(),
             traffic=lambda cluster: self._reaches[cluster].traffic(),
         )
@@ -77,6 +82,7 @@ class Controller:
             interval_seconds={name: policy.interval_seconds for name, policy in policies.items()},
             now=self._clock.now,
         )
+        self._web, self._tls = _web_side(settings.web_config)
         with ExitStack() as stack:
             stack.callback(StateLock(settings.state).release)
             self._aside = TimedAside(self.metrics)
@@ -162,7 +168,7 @@ class Controller:
         # A full collection stops every thread. What is there now stays: modules, models, specs.
         gc.collect()
         gc.freeze()
-        application = make_application(
+        application: ASGIApp = make_application(
             Sources(
                 board=self.board,
                 metrics=self.metrics.render,
@@ -174,10 +180,15 @@ class Controller:
                 token=self._token,
             )
         )
+        if self._web.basic_auth_users:
+            application = Passwords(application, self._web.basic_auth_users)
+        context = self._tls.context if self._tls is not None else None
         try:
             async with asyncio.TaskGroup() as group:
                 self._begin(group)
-                group.create_task(serve(application, listening), name="http")
+                group.create_task(serve(application, listening, context), name="http")
+                if self._tls is not None:
+                    group.create_task(self._tls.follow(), name="follow the certificate")
                 group.create_task(self._measure_lag(), name="loop lag")
                 group.create_task(self._tell_supervisor(), name="supervisor")
         finally:
@@ -262,6 +273,14 @@ class Controller:
             due = loop.time() + LAG_EVERY_SECONDS
             await asyncio.sleep(LAG_EVERY_SECONDS)
             self.metrics.note_loop_lag(max(0.0, loop.time() - due))
+
+
+def _web_side(path: Path | None) -> tuple[WebConfig, TlsContext | None]:
+    """Read before anything is started, so that a fault in it ends the process at once."""
+    config = read_web_config(path) if path is not None else WebConfig()
+    if path is None or config.tls_server_config is None:
+        return config, None
+    return config, TlsContext(config, path.parent)
 
 
 class TimedAside(Aside):

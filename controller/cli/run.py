@@ -48,6 +48,19 @@ def run(
             help="Token that orders need (pause, stop, approve); absent: `token` in --state.",
         ),
     ] = None,
+    web_config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OWNERNODE_WEB_CONFIG",
+            help="TLS and passwords of the HTTP side, a web.config.yml as exporters read it.",
+        ),
+    ] = None,
+    vm_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--vm-metrics", envvar="OWNERNODE_VM_METRICS", help="Three series a VM on /metrics."
+        ),
+    ] = False,
     log_format: Annotated[
         str, typer.Option(envvar="OWNERNODE_LOG_FORMAT", help="text or json.")
     ] = "text",
@@ -66,7 +79,14 @@ def run(
     if log_format not in tuple(LogForm):
         raise SpecError(f"--log-format is {log_format!r}, expected text or json")
     address = parse_listen(listen)
-    settings = Settings(config=config, specs=tuple(specs), state=state, token=token)
+    settings = Settings(
+        config=config,
+        specs=tuple(specs),
+        state=state,
+        token=token,
+        web_config=web_config,
+        vm_metrics=vm_metrics,
+    )
     clusters = read_clusters(config)
     configure_logging(LogForm(log_format))
     with Controller(settings, clusters) as controller:

@@ -49,6 +49,8 @@ class VMReport:
     verdict: Verdict
     owner: str | None
     declared: str | None
+    group: str | None = None
+    """Name of its role, which need not be the VM's."""
     hold: Hold | None = None
     migration: Migration | None = None
     intent: Intent | None = None

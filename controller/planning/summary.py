@@ -103,6 +103,7 @@ class _Reporter:
             verdict=standing.verdict,
             owner=standing.owner,
             declared=standing.declared,
+            group=seen.role.name if seen is not None and seen.role is not None else None,
             hold=hold,
             migration=migration,
             intent=intent,

@@ -90,14 +90,6 @@ class Prometheus:
 
         await until(f"{name} is over", is_so)
 
-    async def scraped(self, target: str) -> None:
-        """Return once the target was scraped."""
-
-        async def is_so() -> bool:
-            return bool(await self.query(f'up{{instance="{target}"}} == 1'))
-
-        await until(f"{target} is scraped", is_so)
-
     async def _get(self, path: str) -> Any:
         def read() -> Any:
             with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=10) as answer:
@@ -107,15 +99,20 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(place: Path, jobs: dict[str, str]) -> AsyncIterator[Prometheus]:
-    """Scrapes each job's one target twice a second, with the shortened rules."""
+async def prometheus(
+    place: Path, jobs: dict[str, str], scrape: dict[str, Any] | None = None
+) -> AsyncIterator[Prometheus]:
+    """Scrapes each job's one target twice a second, with the shortened rules.
+
+    `scrape` are further settings of the jobs.
+    """
     place.mkdir()  # noqa: ASYNC240
     (place / "rules.yaml").write_text(shortened_rules(), encoding="utf-8")
     config = {
         "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [target]}]}
+            {"job_name": job, "static_configs": [{"targets": [target]}], **(scrape or {})}
             for job, target in jobs.items()
         ],
     }

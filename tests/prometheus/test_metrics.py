@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.adapters.prometheus.metrics import Metrics, Traffic
-from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase
+from controller.adapters.prometheus.table import METRICS, PER_VM, Brake, CyclePhase
 from controller.adapters.prometheus.work import WorkQueue
 from controller.model.observed import MigrationPhase
 from controller.model.plan import Hold, HoldReason, Verdict
@@ -21,11 +21,13 @@ from tests.support import reports
 ROOT = Path(__file__).parents[2]
 
 
-def page_after(*shown: ClusterReport) -> str:
+def page_after(*shown: ClusterReport, per_vm: bool = False) -> str:
     """The page that is scraped once these reports were shown."""
     traffic = Traffic(requests={("observe", "Answered"): 12}, logon_failures=1)
     fetched = {"placements": reports.NOW}
-    metrics = Metrics(version="0.1.0", fetched=lambda: fetched, traffic=lambda _: traffic)
+    metrics = Metrics(
+        version="0.1.0", fetched=lambda: fetched, traffic=lambda _: traffic, per_vm=per_vm
+    )
 
     async def show() -> bytes:
         for report in shown:
@@ -144,6 +146,18 @@ def test_cycles_are_a_work_queue() -> None:
     labels = {"cluster": "demo", "name": "reconcile"}
     assert registry.get_sample_value("a_sum", labels) == 1
     assert registry.get_sample_value("b_sum", labels) == 3
+
+
+def test_series_of_each_vm_join_with_windows_exporter_and_only_on_request() -> None:
+    """Three a VM; the names of labels are those of mscluster (group, node_name) and hyperv (vm)."""
+    page = page_after(reports.report(), per_vm=True)
+    sql = {"vm": "SQL01", "group": "SQL01 role"}
+    assert value(page, "ownernode_vm_owner_node", **sql, node_name="N1") == 1
+    assert value(page, "ownernode_vm_settled", **sql) == 0
+    assert value(page, "ownernode_vm_info", **sql, vm_id=reports.SQL01, spec="sql01") == 1
+    names = {family.name for family in text_string_to_metric_families(page)}
+    assert {m.name for m in PER_VM} <= names
+    assert not any(m.name in page_after(reports.report()) for m in PER_VM)
 
 
 def test_closed_sets_stand_at_zero_from_the_start() -> None:

@@ -130,8 +130,8 @@ def report() -> ClusterReport:
         vms=(
             VMReport(
                 key="name:sql01", vm="SQL01", vm_id=SQL01, spec="sql01", verdict=Verdict.MOVING,
-                owner="N1", declared="N2", migration=seen.vms[0].migration, intent=intent,
-                sentence="SQL01 is moving from N1 to N2.",
+                owner="N1", declared="N2", group="SQL01 role", intent=intent,
+                migration=seen.vms[0].migration, sentence="SQL01 is moving from N1 to N2.",
             ),
             VMReport(
                 key="name:web01", vm="WEB01", vm_id=WEB01, spec="web01",

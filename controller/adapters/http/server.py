@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from controller.errors import SpecError
 
@@ -29,7 +30,9 @@ def bind(host: str, port: int) -> socket.socket:
         raise SpecError(f"can't listen on {host}:{port}: {error.strerror}") from error
 
 
-async def serve(application: Starlette, listening: socket.socket) -> None:
+async def serve(
+    application: ASGIApp, listening: socket.socket, tls: ssl.SSLContext | None = None
+) -> None:
     """Serve until cancelled; then finish the answers under way and close the socket."""
     config = uvicorn.Config(
         application,
@@ -39,6 +42,8 @@ async def serve(application: Starlette, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from controller.adapters.prometheus.moves import Moves
 from controller.adapters.prometheus.sources import of_sources
-from controller.adapters.prometheus.table import METRICS, Brake, CyclePhase, Kind, Metric
+from controller.adapters.prometheus.table import METRICS, PER_VM, Brake, CyclePhase, Kind, Metric
 from controller.adapters.prometheus.work import WorkQueue
 from controller.model.history import ForeignMove
 from controller.model.observed import NodeObserved, NodeState
@@ -72,15 +72,18 @@ class Metrics:
         fetched: Callable[[], Mapping[str, datetime]],
         traffic: Callable[[str], Traffic],
         leads: Callable[[], bool] = lambda: True,
+        per_vm: bool = False,
     ) -> None:
         """`fetched` says when each repository last answered, `traffic` counts calls.
 
-        `leads` says whether this process may act, where several replicas run.
+        `leads` says whether this process may act, where several replicas run; `per_vm` adds the
+        series that grow with the number of VMs.
         """
         self._version = version
         self._fetched = fetched
         self._traffic = traffic
         self._leads = leads
+        self._per_vm = per_vm
         self._clusters: dict[str, _Cluster] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # 12 % more lines for nothing
         self._registry = CollectorRegistry()
@@ -89,7 +92,8 @@ class Metrics:
             self._histograms["workqueue_queue_duration_seconds"],
             self._histograms["workqueue_work_duration_seconds"],
         )
-        self._registry.register(_Samples(self.samples))
+        shown = (*_sampled(), *(PER_VM if per_vm else ()))
+        self._registry.register(_Samples(self.samples, shown))
 
     async def show(self, report: ClusterReport) -> None:
         """Take the report of one cycle."""
@@ -133,6 +137,8 @@ class Metrics:
         traffic = self._traffic(report.cluster)
         yield from _of_vms(report)
         yield from _of_plan(report)
+        if self._per_vm:
+            yield from _of_each_vm(report)
         for node in report.nodes:
             yield from _of_node(node, known.observed_at.get(node.name))
         oldest = min(known.drifted_since.values(), default=report.completed_at)
@@ -189,6 +195,17 @@ def _of_vms(report: ClusterReport) -> Iterator[Sample]:
     yield "ownernode_actions_unknown", (), sum(i.unknown for i in intents)
 
 
+def _of_each_vm(report: ClusterReport) -> Iterator[Sample]:
+    for vm in report.vms:
+        if vm.vm_id is None:
+            continue
+        names = (vm.vm, vm.group or "")
+        yield "ownernode_vm_info", (*names, vm.vm_id, vm.spec), 1
+        if vm.owner is not None:
+            yield "ownernode_vm_owner_node", (*names, vm.owner), 1
+        yield "ownernode_vm_settled", names, float(vm.verdict is Verdict.SETTLED)
+
+
 def _of_plan(report: ClusterReport) -> Iterator[Sample]:
     plan = report.plan
     yield "ownernode_moves_planned", (), len(plan.moves)
@@ -210,8 +227,9 @@ def _of_node(node: NodeObserved, observed_at: datetime | None) -> Iterator[Sampl
 class _Samples(Collector):
     """Families made anew at each scrape: what is no longer in a report leaves no series behind."""
 
-    def __init__(self, samples: Callable[[], Iterator[Sample]]) -> None:
+    def __init__(self, samples: Callable[[], Iterator[Sample]], metrics: Sequence[Metric]) -> None:
         self._samples = samples
+        self._metrics = metrics
 
     def describe(self) -> Iterator[Family]:
         """The families without samples, so that registering does not collect."""
@@ -226,7 +244,7 @@ class _Samples(Collector):
 
     def _families(self) -> dict[str, Family]:
         types = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
-        return {m.name: types[m.kind](m.name, m.help, labels=m.label_names) for m in _sampled()}
+        return {m.name: types[m.kind](m.name, m.help, labels=m.label_names) for m in self._metrics}
 
 
 def _sampled() -> tuple[Metric, ...]:

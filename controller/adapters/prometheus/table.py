@@ -374,3 +374,26 @@ WORK = (
 )
 """In controller-runtime's names and shapes, so that dashboards made for it work."""
 METRICS = (*_GAUGES, *_COUNTERS, *_HISTOGRAMS, *WORK)
+
+_OF_VM = (Label(name="vm"), Label(name="group"))
+PER_VM = (
+    Metric(
+        name="ownernode_vm_info",
+        kind=Kind.GAUGE,
+        help="1 for each declared VM that was seen, with what other exporters know it by.",
+        labels=(*_OF_VM, Label(name="vm_id"), Label(name="spec")),
+    ),
+    Metric(
+        name="ownernode_vm_owner_node",
+        kind=Kind.GAUGE,
+        help="1 for the node that owns the VM.",
+        labels=(*_OF_VM, Label(name="node_name")),
+    ),
+    Metric(
+        name="ownernode_vm_settled",
+        kind=Kind.GAUGE,
+        help="1 while the VM is as its spec declares it.",
+        labels=_OF_VM,
+    ),
+)
+"""Only with --vm-metrics. `vm`, `group` and `node_name` are named as in windows_exporter."""
