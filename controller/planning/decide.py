@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from controller.model.control import Fence
 from controller.model.desired import DesiredState
 from controller.model.history import History
 from controller.model.observed import ObservedState
-from controller.model.plan import AuditFinding, HoldReason, Plan
+from controller.model.plan import ActionKind, AuditFinding, HoldReason, Plan
 from controller.model.policy import Mode
 from controller.planning.absorb import absorb
 from controller.planning.approvals import suggestion_hold
@@ -18,6 +19,8 @@ from controller.planning.holds import hold_on_cluster
 from controller.planning.make_plan import make_plan
 from controller.planning.standing import classify
 from controller.planning.view import look
+
+_RUNS_AS_A_JOB: Final = frozenset({ActionKind.CREATE, ActionKind.REGISTER})
 
 
 def decide(
@@ -47,6 +50,9 @@ def claim_due(
     if quick or shows_ours(past, observed):
         return None
     history = absorb(past, desired, observed, now)
+    # Of a former life, perhaps: its job may still run, and a newer epoch would break it off.
+    if any(intent.kind in _RUNS_AS_A_JOB for intent in history.open_intents):
+        return None
     view = look(desired, observed, history, now)
     holds = cluster_holds(view, tuple(classify(view, want) for want in desired.vms))
     if not history.trusted or {h.reason for h in holds} != {HoldReason.EPOCH_NOT_CLAIMED}:

@@ -86,10 +86,10 @@ def register_vm(world: World, node: str, arguments: Mapping[str, object]) -> Dat
     job.vm_id = case.vm_id
 
     def register() -> None:
-        _check_again(case, "vmHere notClustered")
+        _check_again(case, "notStopped vmHere notClustered")
         case.run("Add-ClusterVirtualMachineRole", VMId=case.vm_id)
 
-    _run_steps(world, job, [("register", register)])
+    _run_steps(case, job, [("register", register)])
     return {"outcome": "submitted"}
 
 
@@ -98,7 +98,7 @@ def create_vm(world: World, node: str, arguments: Mapping[str, object]) -> Data:
     if refusal := _refusal(case, _CREATE):
         return refusal
     job = world.jobs.start(node, case.text("intent"), "createVm")
-    _run_steps(world, job, _Creation(case, job).steps())
+    _run_steps(case, job, _Creation(case, job).steps())
     return {"outcome": "submitted"}
 
 
@@ -135,7 +135,7 @@ class _Creation:
         invoke(self._case.world, self._case.node, cmdlet, {"VM": self._vm, **parameters})
 
     def _new_vm(self) -> None:
-        _check_again(self._case, "nameFree disksUnattached")
+        _check_again(self._case, "notStopped nameFree disksUnattached")
         template = self._template
         switch = {} if template["switch"] is None else {"SwitchName": template["switch"]}
         found = self._case.run(
@@ -209,8 +209,12 @@ def _check_again(case: Case, names: str) -> None:
         raise _Untrue(f"Refused: {untrue[0]}, found {untrue[1] or ''}")
 
 
-def _run_steps(world: World, job: Job, steps: list[Step]) -> None:
-    """Enter the first step when the job's process has started, each other one later."""
+def _run_steps(case: Case, job: Job, steps: list[Step]) -> None:
+    """Enter the first step when the job's process has started, each other one later.
+
+    Each only while the caller still holds the cluster.
+    """
+    world = case.world
 
     def enter(number: int) -> None:
         if job.killed:
@@ -218,6 +222,7 @@ def _run_steps(world: World, job: Job, steps: list[Step]) -> None:
         name, action = steps[number]
         job.step = name
         try:
+            _check_again(case, "epochCurrent")
             action()
         except CmdletError as error:
             _fail(job, f"{error.fqid}: {error.message}")

@@ -56,9 +56,10 @@ MEMBERS = _words(
 
 # Keys of our own tables, and fields of docs/protocol.md.
 OWN_FIELDS = _words(
-    """$name arguments clustered createBytes disks drain error errors generation intent iso location
-    locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name operation output owner path
-    processors reading secureBootTemplate state status step switch template vlan vmId"""
+    """$name arguments clustered createBytes disks drain epoch error errors generation holder
+    intent iso location locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name
+    operation output owner path processors reading secureBootTemplate state status step switch
+    template vlan vmId"""
 )
 
 # Which variable holds which live object, by script (variables have no case).

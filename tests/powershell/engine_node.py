@@ -5,7 +5,7 @@ import base64
 import gzip
 import json
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ class EngineNode:
         self._rest = b""
         self.world: World | None = None
         self.cmdlets: list[str] = []
+        self.after: dict[str, Callable[[World], None]] = {}
+        """What befalls the world once, right after a cmdlet of that name was run."""
         self.process = self._await(self._start())
         self.ready = self._ready()
 
@@ -76,7 +78,10 @@ class EngineNode:
     async def _run(self, node: str, cmdlet: str, parameters: Mapping[str, Value]) -> list[Value]:
         self.cmdlets.append(cmdlet)
         assert self.world is not None
-        return invoke(self.world, node, cmdlet, parameters)
+        said = invoke(self.world, node, cmdlet, parameters)
+        if (befalls := self.after.pop(cmdlet, None)) is not None:
+            befalls(self.world)
+        return said
 
     async def _start(self) -> Process:
         scripts = shipped_scripts()

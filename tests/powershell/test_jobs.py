@@ -13,6 +13,7 @@ from engine_node import EngineNode
 from stories import CLUSTER, FENCE, template_of
 
 from controller.simulator.config import load_world
+from controller.simulator.world import World
 
 pytestmark = pytest.mark.engine
 JOB_SECONDS = 30.0
@@ -82,6 +83,52 @@ def test_a_vm_registered_in_the_meantime_is_left_alone(agent: EngineNode) -> Non
     agent.world.register("bare")
     job = ended(agent, intent)
     assert (job["state"], job["error"]) == ("Failed", "Refused: notClustered, found clustered")
+
+
+def test_a_superseded_controllers_creation_breaks_off_at_its_next_step(agent: EngineNode) -> None:
+    """The epoch changes in the middle: no disk is made, and the VM is not said to be finished."""
+    agent.world = load_world(CLUSTER)
+    agent.after["Set-VMProcessor"] = claim_for_another
+    call = start_creation(agent)
+    job = ended(agent, call["intent"])
+    assert (job["state"], job["error"]) == ("Failed", "Refused: epochCurrent, found epoch 8")
+    assert job["step"] == "disks"
+    assert agent.world.vm(job["vmId"]).notes == f"ownernode:{call['intent']}:creating"
+
+
+def test_a_superseded_controllers_registration_is_not_carried_out(agent: EngineNode) -> None:
+    """The epoch changes between the call and the job's only step."""
+    agent.world = load_world(CLUSTER)
+    vm_id, intent = agent.world.vm("bare").id, str(uuid.uuid4())
+    agent.call("registerVm", **FENCE, intent=intent, vmId=vm_id, node="HV01")
+    claim_for_another(agent.world)
+    job = ended(agent, intent)
+    assert (job["state"], job["error"]) == ("Failed", "Refused: epochCurrent, found epoch 8")
+    assert not agent.world.truth_of("bare").is_clustered
+
+
+def test_a_stop_keeps_a_job_from_beginning_but_not_from_ending(agent: EngineNode) -> None:
+    """What is under way goes on: a VM without its disks would help nobody."""
+    agent.world = load_world(CLUSTER)
+    early = start_creation(agent, "early")
+    set_parameter(agent.world, "OwnernodeStop", "change freeze")
+    job = ended(agent, early["intent"])
+    assert (job["step"], job["error"]) == ("newVm", "Refused: notStopped, found change freeze")
+    agent.world = load_world(CLUSTER)
+    agent.after["New-VHD"] = lambda world: set_parameter(world, "OwnernodeStop", "change freeze")
+    late = start_creation(agent, "late")
+    assert ended(agent, late["intent"])["state"] == "Succeeded"
+
+
+def claim_for_another(world: World) -> None:
+    """What a second controller's claim leaves in the cluster."""
+    set_parameter(world, "OwnernodeEpoch", 8)
+    set_parameter(world, "OwnernodeHolder", str(uuid.uuid4()))
+
+
+def set_parameter(world: World, name: str, value: int | str) -> None:
+    """A private property of the cluster, whose name has no case."""
+    world.cluster.parameters[name.lower()] = (name, value)
 
 
 def test_a_job_whose_process_dies_has_failed(agent: EngineNode) -> None:

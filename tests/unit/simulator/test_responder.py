@@ -272,6 +272,34 @@ def test_what_changes_before_a_job_begins_is_seen_by_it() -> None:
     assert job["error"].startswith("Refused: nameFree")
 
 
+def test_a_newer_epoch_breaks_a_creation_off_at_its_next_step() -> None:
+    """The job asks in front of each step whether its caller still holds the cluster."""
+    sim = world()
+    create(sim)
+    sim.advance_to(2)
+    sim.cluster.parameters["ownernodeepoch"] = ("OwnernodeEpoch", 8)
+    sim.advance_to(30)
+    (job,) = ask(sim, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["state"], job["error"]) == ("Failed", "Refused: epochCurrent, found epoch 8")
+    assert sim.vm("NEW").notes.endswith(":creating")
+
+
+def test_a_stop_keeps_a_job_from_beginning_but_not_from_ending() -> None:
+    """What is under way goes on; what has not begun does not begin."""
+    flag = {"ownernodestop": ("OwnernodeStop", "change freeze")}
+    late, early = world(), world()
+    create(late)
+    late.advance_to(2)
+    late.cluster.parameters |= flag
+    late.advance_to(30)
+    assert late.vm("NEW").notes.endswith(":created")
+    create(early)
+    early.cluster.parameters |= flag
+    early.advance_to(30)
+    (job,) = ask(early, "HV02", "observe", clusterWide=False)["jobs"]
+    assert (job["step"], job["error"]) == ("newVm", "Refused: notStopped, found change freeze")
+
+
 def test_a_lost_agent_forgets_its_jobs_and_they_go_on() -> None:
     """Only observation can tell then; a dead node ends them."""
     sim = world()

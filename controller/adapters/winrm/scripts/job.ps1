@@ -113,6 +113,7 @@ function Invoke-Job {
         step   = $null
         vmId   = $null
         error  = $null
+        fence  = $job.arguments
     }
     try {
         if ($job.operation -ceq 'registerVm') {
@@ -142,9 +143,13 @@ function Write-JobStatus($Status) {
     Write-Lines ('HV1 {0} job {1}' -f $Status['intent'], (ConvertTo-Payload $report))
 }
 
+# In front of each step the caller must still hold the cluster: a job that goes on for one that was
+# superseded would act beside its successor.
 function Enter-Step($Status, [string]$Step) {
     $Status['step'] = $Step
     Write-JobStatus $Status
+    $fence = $Status['fence']
+    Confirm-Conditions @('epochCurrent') @{ epoch = [long]$fence.epoch; holder = $fence.holder }
 }
 
 # What a pause between the call and this process could have changed is checked again.
@@ -159,7 +164,7 @@ function Confirm-Conditions([string[]]$Names, $Case) {
 function Invoke-RegisterJob($Status, $Arguments) {
     $Status['vmId'] = $Arguments.vmId
     Enter-Step $Status 'register'
-    Confirm-Conditions @('vmHere', 'notClustered') @{ vmId = [guid]$Arguments.vmId }
+    Confirm-Conditions @('notStopped', 'vmHere', 'notClustered') @{ vmId = [guid]$Arguments.vmId }
     $null = Add-ClusterVirtualMachineRole -VMId $Arguments.vmId
 }
 
@@ -170,7 +175,7 @@ function Invoke-CreateJob($Status, $Arguments) {
 
     Enter-Step $Status 'newVm'
     $case = @{ name = $Arguments.name; template = $template }
-    Confirm-Conditions @('nameFree', 'disksUnattached') $case
+    Confirm-Conditions @('notStopped', 'nameFree', 'disksUnattached') $case
     $vm = New-BareVm $Arguments.name $template
     $Status['vmId'] = ConvertTo-GuidText $vm.Id
 

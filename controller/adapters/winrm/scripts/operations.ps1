@@ -98,7 +98,8 @@ function Invoke-RegisterVm {
     $case = New-Case $Epoch $Holder @{ intent = $Intent.ToString('D'); vmId = $VmId }
     $refusal = Find-Refusal $RegisterConditions $case
     if ($null -ne $refusal) { return $refusal }
-    Start-NodeJob 'registerVm' $case['intent'] @{ vmId = $VmId.ToString('D') }
+    $arguments = @{ vmId = $VmId.ToString('D'); epoch = $Epoch; holder = $case['holder'] }
+    Start-NodeJob 'registerVm' $case['intent'] $arguments
     return Get-Submitted
 }
 
@@ -119,7 +120,13 @@ function Invoke-CreateVm {
     }
     $refusal = Find-Refusal $CreateConditions $case
     if ($null -ne $refusal) { return $refusal }
-    $arguments = @{ intent = $case['intent']; name = $Name; template = $Template }
+    $arguments = @{
+        intent = $case['intent']
+        name = $Name
+        template = $Template
+        epoch = $Epoch
+        holder = $case['holder']
+    }
     Start-NodeJob 'createVm' $case['intent'] $arguments
     return Get-Submitted
 }
