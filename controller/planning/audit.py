@@ -1,9 +1,10 @@
 """The second judge: replay a plan against the rules, knowing nothing of how it was made.
 
-Written from the rules, it shares with the planner only the cost formula. Its replay is not one
-order but all of them: on each node, an arrival may start as soon as what it names in `after` is
-done, so the worst instant is when everything that may have started has, and only what must be done
-is. Whatever order and overlap the completions take, no instant is worse.
+Written from the rules, it shares with the planner only the cost formula, and judges the brakes by
+its own reading of them. Its replay is not one order but all of them: on each node, an arrival may
+start as soon as what it names in `after` is done, so the worst instant is when everything that may
+have started has, and only what must be done is. Whatever order and overlap the completions take, no
+instant is worse.
 """
 
 import ntpath
@@ -17,7 +18,21 @@ from controller.model.history import History, IntentState
 from controller.model.names import fold, same_name
 from controller.model.observed import ObservedState, RoleState, VMObserved
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Plan
+from controller.planning.audit_brakes import (
+    check_loss,
+    check_orders,
+    check_right,
+    check_sight,
+    check_trouble,
+)
 from controller.planning.audit_memory import check_certificate, check_limits, check_memory
+from controller.planning.audit_pace import (
+    check_canary,
+    check_change,
+    check_failures,
+    check_node_failures,
+    check_rest,
+)
 from controller.planning.audit_world import World, reasons_to_stay, world
 from controller.planning.cost import hard_broken, standing_cost
 
@@ -82,6 +97,9 @@ def _known_and_free(w: World, now: datetime) -> Iterator[AuditFinding]:
             yield _found("held", action, f"{action.vm} is held and started at once")
         if action.kind is ActionKind.CREATE:
             continue
+        vm = w.vms.get(action.vm_id or "")
+        if vm is not None and _is_shell(w, want, vm):
+            yield _found("unfinished", action, f"the creation of {action.vm} broke off or goes on")
         if action.vm_id is None:
             if action.wave == 0:
                 yield _found("identity", action, f"{action.vm} has no id")
@@ -193,6 +211,25 @@ def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iter
     yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
 
 
+def _is_shell(w: World, want: VMDesired, vm: VMObserved) -> bool:
+    """Whether a creation of ours may have left it behind, or is still at it.
+
+    The mark tells, where there is one. Without it, whose the VM is nobody knows while our last
+    creation was sent and never seen done, until somebody has made it highly available.
+    """
+    if vm.creation_mark is not None:
+        return vm.creation_mark.endswith(":creating")
+    made = [i for i in w.history.intents if i.key == want.key and i.kind == ActionKind.CREATE]
+    if vm.role is not None or not made or made[-1].state is not IntentState.NOT_DONE:
+        return False
+    last = made[-1]
+    settle = w.desired.policy.settle_seconds
+    # What was refused or not sent is closed by its reply, long before looks can have settled it.
+    return (
+        last.closed_at is not None and (last.closed_at - last.opened_at).total_seconds() >= settle
+    )
+
+
 def _lacks_a_disk(w: World, want: VMDesired, vm: VMObserved) -> bool:
     """Whether a VM that we made has not all that it was to have."""
     made = any(i.kind == ActionKind.CREATE and i.key == want.key for i in w.history.intents)
@@ -263,4 +300,14 @@ _RULES: tuple[Rule, ...] = (
     check_memory,
     check_limits,
     check_certificate,
+    check_orders,
+    check_right,
+    check_sight,
+    check_loss,
+    check_trouble,
+    check_canary,
+    check_change,
+    check_rest,
+    check_failures,
+    check_node_failures,
 )

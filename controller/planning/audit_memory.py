@@ -49,10 +49,10 @@ def check_memory(w: World, now: datetime) -> Iterator[AuditFinding]:
                     for a in actions
                     if rests_on[a.id] <= state and (a.wave == 0 or not first_wave)
                 ]
-                room = _room(w, name, later=not first_wave) + freed
+                free = room(w, name, later=not first_wave) + freed
                 taken = sum(a.memory_bytes for a in started)
-                if started and taken > room:
-                    lacking = f"{name} may lack {taken - room} bytes"
+                if started and taken > free:
+                    lacking = f"{name} may lack {taken - free} bytes"
                     yield _found("memory", max(started, key=lambda a: a.wave), lacking)
 
 
@@ -128,7 +128,7 @@ def _unions(sets: set[frozenset[str]]) -> list[frozenset[str]] | None:
     return sorted(unions, key=sorted)
 
 
-def _room(w: World, name: str, *, later: bool) -> int:
+def room(w: World, name: str, *, later: bool) -> int:
     """Bytes that may come in: measured, less reserve, less what is on its way in.
 
     Moves under way are over when a later wave starts, because that wave is planned anew from what
@@ -137,14 +137,14 @@ def _room(w: World, name: str, *, later: bool) -> int:
     node = w.nodes.get(name)
     if node is None or node.memory_available_bytes is None or node.memory_total_bytes is None:
         return -(1 << 62)
-    room = node.memory_available_bytes - w.desired.policy.reserve_bytes(node.memory_total_bytes)
+    free = node.memory_available_bytes - w.desired.policy.reserve_bytes(node.memory_total_bytes)
     for moving in w.moving:
         here = fold(moving.vm.host or "") == name
         if name in moving.targets and not here:
-            room -= moving.vm.memory_bytes
+            free -= moving.vm.memory_bytes
         if later and here and moving.source == name:
-            room += moving.vm.memory_bytes
-    return room - _starting_bytes(w, name)
+            free += moving.vm.memory_bytes
+    return free - _starting_bytes(w, name)
 
 
 def _starting_bytes(w: World, name: str) -> int:
@@ -202,8 +202,8 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
             there = place_cost(want, policy, memory_bytes=vm.memory_bytes, home=home, node=name)
             if there >= best or not _fits(want, vm, node, w):
                 continue
-            room = _room(w, name, later=True) + leaving.get(name, 0)
-            if makes_room or vm.memory_bytes <= room:
+            free = room(w, name, later=True) + leaving.get(name, 0)
+            if makes_room or vm.memory_bytes <= free:
                 best = there
         bound += best
     return cost, bound

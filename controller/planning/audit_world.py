@@ -10,6 +10,7 @@ from controller.model.history import History
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, ObservedState, RoleState, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, Plan
+from controller.model.policy import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,23 @@ class World:
         vm_id = next(iter(ids), None)
         clear = len(ids) == 1 and vm_id in self.vms and self.claims.get(vm_id) == 1
         return vm_id if clear else None
+
+    @property
+    def starting(self) -> tuple[Action, ...]:
+        """What would be ordered as the plan stands: nothing where a hold is on the whole cluster,
+        and nothing ever in mode Observe."""
+        held = any(hold.key == "" for hold in self.plan.holds)
+        looks_only = self.desired.policy.mode is Mode.OBSERVE
+        return () if held or looks_only else self.plan.ready()
+
+    def candidates(self, want: VMDesired) -> tuple[VMObserved, ...]:
+        """Every VM seen that the spec could mean, but none in place of one that went."""
+        bound = self.history.bound.get(want.key)
+        meant = _may_mean(want, self.history, self.names)
+        found = [self.vms[i] for i in meant if i is not None and i in self.vms]
+        if want.id is None and bound is not None and bound not in self.vms:
+            return ()
+        return tuple(found)
 
     def owner_before(self, action: Action, vm: VMObserved) -> str | None:
         """Where the VM is when the action starts."""

@@ -28,14 +28,14 @@ def decide(
 ) -> tuple[Plan, tuple[AuditFinding, ...]]:
     """Make the plan and audit it; a finding or a missing approval holds the whole cluster."""
     plan = make_plan(desired, observed, history, now)
+    waits = suggestion_hold(desired.policy, history, plan, now)
+    if waits is not None:
+        plan = replace(plan, holds=(waits, *plan.holds))
     findings = audit(plan, desired, observed, history, now)
     if findings:
         evidence = {"findings": str(len(findings)), "first": findings[0].detail}
         veto = hold_on_cluster(HoldReason.AUDIT_VETO, evidence)
         plan = replace(plan, holds=(veto, *plan.holds))
-    waits = suggestion_hold(desired.policy, history, plan, now)
-    if waits is not None:
-        plan = replace(plan, holds=(waits, *plan.holds))
     return plan, findings
 
 
