@@ -91,8 +91,8 @@ def _verdict(decided: Decided, case: Case) -> tuple[Verdict, Hold | None, Imposs
     broken = hard_broken(case.want, case.home)
     if key in decided.chosen.held:
         hold, target = decided.chosen.held[key], _best_with_room(decided, case)
-        # These two say themselves that a place is there.
-        placed = hold.reason in (HoldReason.NO_HOP, HoldReason.NO_ROOM_YET)
+        # A hold that names a target says itself that a place is there, and so does this reason.
+        placed = hold.target is not None or hold.reason is HoldReason.NO_ROOM_YET
         if target is None and not broken and not placed:
             return Verdict.SETTLED, None, None
         name = view.title(target) if target is not None else hold.target
