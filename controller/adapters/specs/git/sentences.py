@@ -31,7 +31,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         r"certificate verif|SSL certificate problem|server certificate|CAfile",
         "the certificate of {host} is not trusted; give the authority's file with `ca`",
     ),
-    (r"redirect", "{host} sends elsewhere; give the address that it sends to"),
+    (r"redirect|error: 30[1278]", "{host} sends elsewhere; give the address that it sends to"),
     (
         r"Could not resolve|Name or service not known|Temporary failure in name",
         "{host} is not known by name",
@@ -47,6 +47,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     ),
     (r"dubious ownership", "{url} belongs to another user than the one that runs ownernode"),
     (r"transport '.*' not allowed", "its way of transport is not allowed"),
+    (r"unable to access", "{host} can't be reached: {last}"),
     (r"No space left|Disk quota", "the disk of the state folder is full"),
 )
 
