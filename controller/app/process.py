@@ -178,6 +178,7 @@ class Controller:
                 stops=self._stops,
                 give=self._verbs.give,
                 token=self._token,
+                hints=self._sources.hints(),
             )
         )
         if self._web.basic_auth_users:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from controller.adapters.http.board import Board
 from controller.adapters.http.page import STYLE, render_page
 from controller.adapters.http.verbs import Gate, answer, is_host_right
+from controller.adapters.http.webhook import Hints, take_hint
 from controller.model.control import Demand, Stop, Verb
 from controller.model.json_documents import as_json
 from controller.model.report import ClusterReport
@@ -49,6 +50,8 @@ class Sources:
     """Obeys, and says what holds now."""
     token: str
     """Who has it may give orders."""
+    hints: Hints = field(default_factory=dict)
+    """Webhooks by the name of their source."""
 
 
 def make_application(sources: Sources) -> Starlette:
@@ -74,7 +77,9 @@ def make_application(sources: Sources) -> Starlette:
         )
         for verb in Verb
     ]
-    return Starlette(routes=routes)
+    # Signed, and it tells nothing: whatever name a proxy on this machine calls us by is right.
+    hook = Route("/api/v1/webhook/{source}", partial(_webhook, sources), methods=["POST"])
+    return Starlette(routes=[*routes, hook])
 
 
 Handler = Callable[[Sources, Request], Awaitable[Response]]
@@ -85,6 +90,12 @@ async def _with_headers(handle: Handler, sources: Sources, request: Request) -> 
         response: Response = PlainTextResponse("unknown host\n", HTTPStatus.MISDIRECTED_REQUEST)
     else:
         response = await handle(sources, request)
+    response.headers.update(HEADERS)
+    return response
+
+
+async def _webhook(sources: Sources, request: Request) -> Response:
+    response = await take_hint(sources.hints, request)
     response.headers.update(HEADERS)
     return response
 
