@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ async def serve_world(
     world that can't be read or served.
     """
     try:
-        world = load_world(bytes_of(world_file).decode())
+        world = load_world(bytes_of(world_file).decode(), started=datetime.now(UTC))
     except ValidationError as error:
         faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
         raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
@@ -80,7 +81,7 @@ def _connection_to(site: SimulatedSite, account: Path, ca_file: Path) -> dict[st
     return {
         "nodes": nodes[:SEEDS],
         "addresses": {node.split(".")[0]: site.addresses[node] for node in nodes},
-        "authentication": "Basic",
+        "authentication": "NTLM",
         "credentials": {"file": str(account.resolve())},
         "tls": {"ca": str(ca_file.resolve())},
     }

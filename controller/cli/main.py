@@ -7,6 +7,7 @@ import typer
 from controller.cli import (
     apply,
     demo,
+    doctor,
     explain,
     history,
     orders,
@@ -36,6 +37,7 @@ commands.command()(validation.validate)
 commands.command()(plan.plan)
 commands.command()(apply.apply)
 commands.command()(snapshot.snapshot)
+commands.command()(doctor.doctor)
 commands.command()(status.status)
 commands.command()(explain.explain)
 commands.command()(history.history)

@@ -76,6 +76,7 @@ class _Part(BaseModel):
 class ClusterPart(_Part):
     name: str = "demo"
     domain: str = "ownernode.test"
+    workgroup: bool = False
     id: str | None = None
     functional_level: int = 12
     migrations_parallel_max: int | None = 1
@@ -167,13 +168,19 @@ class WorldPart(_Part):
     doubts: dict[str, Any] = {}
 
 
-def load_world(text: str) -> World:
-    """Build the world that a world.yaml describes; `ValueError` says what is wrong with it."""
+def load_world(text: str, *, started: datetime | None = None) -> World:
+    """Build the world that a world.yaml describes; `ValueError` says what is wrong with it.
+
+    `started` is its time where the file gives none; without, always the same.
+    """
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"world.yaml is not YAML: {error}") from error
-    return build_world(WorldPart.model_validate(document))
+    part = WorldPart.model_validate(document)
+    if started is not None and "started" not in part.model_fields_set:
+        part = part.model_copy(update={"started": started})
+    return build_world(part)
 
 
 def build_world(part: WorldPart) -> World:

@@ -139,6 +139,7 @@ def get_cim_instance(call: Call) -> list[Value]:
                 {
                     "Name": node.name,
                     "Domain": call.sim.cluster.domain,
+                    "PartOfDomain": not call.sim.cluster.workgroup,
                     "Manufacturer": node.manufacturer,
                     "Model": node.model,
                     "TotalPhysicalMemory": node.memory_bytes,

@@ -246,6 +246,8 @@ class Cluster:
     name: str
     id: str
     domain: str
+    workgroup: bool
+    """Without Active Directory; `domain` is the DNS suffix of its nodes all the same."""
     functional_level: int = 12
     migrations_max: int | None = 1  # MaximumParallelMigrations; absent before the 2022-09 update
     balancer_mode: int = 0

@@ -76,6 +76,29 @@ def _ping(world: World, node: str, _: Mapping[str, object]) -> Data:
     return {"node": world.reachable(node).name, "powershell": POWERSHELL}
 
 
+def _doctor(world: World, node: str, _: Mapping[str, object]) -> Data:
+    def run(cmdlet: str, **parameters: Value) -> list[PSObject]:
+        found = invoke(world, node, cmdlet, parameters)
+        return [item for item in found if isinstance(item, PSObject)]
+
+    run("Get-Cluster")
+    own = _self(run)
+    computer = run("Get-CimInstance", ClassName="Win32_ComputerSystem")[0]
+    system = run("Get-CimInstance", ClassName="Win32_OperatingSystem")[0]
+    return {
+        "user": None,  # an engine that is not on Windows can't tell either
+        "administrator": None,
+        "domain": _text_or_none(computer, "Domain"),
+        "domainJoined": bool(computer.properties["PartOfDomain"]),
+        "system": _text_or_none(system, "Caption"),
+        "build": _text_or_none(system, "BuildNumber"),
+        "modules": [{"name": name, "version": "0.0"} for name in ("FailoverClusters", "Hyper-V")],
+        "vmPath": own["vmPath"],
+        "vhdPath": own["vhdPath"],
+        "time": own["time"],
+    }
+
+
 def _observe(world: World, node: str, arguments: Mapping[str, object]) -> Data:
     match arguments.get("clusterWide"):
         case bool(cluster_wide):
@@ -373,6 +396,7 @@ def _sorted(entries: Iterable[Data], *fields: str) -> list[Data]:
 
 _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = {
     "ping": _ping,
+    "doctor": _doctor,
     "observe": _observe,
     "moveRole": move_role,
     "startRole": start_role,

@@ -100,6 +100,7 @@ class Cluster:
     executed: list[Call]
     servers: Mapping[str, NodeServer] = field(default_factory=dict)
     site: SimulatedSite | None = None
+    connection: Connection | None = None
     credentials: CredentialSource = field(default_factory=CredentialSource)
     gates: LogonGates = field(default_factory=LogonGates)
 
@@ -233,6 +234,7 @@ async def served(
                     executed=site.executed,
                     servers=site.servers,
                     site=site,
+                    connection=connection,
                     credentials=CredentialSource(file=str(credentials)),
                     gates=gates,
                 )

@@ -14,6 +14,7 @@ COMMANDS: dict[str, set[str]] = {
     "ConvertFrom-Json": {"InputObject"},
     "ConvertTo-Json": {"Compress", "Depth", "InputObject"},
     "ForEach-Object": set(),
+    "Get-Module": {"Name"},
     "Select-Object": {"Skip"},
     "Set-StrictMode": {"Version"},
     "Where-Object": set(),
@@ -34,18 +35,20 @@ TYPES = _words(
     Diagnostics.ProcessStartInfo Environment Globalization.CultureInfo
     IO.Compression.CompressionMode IO.Compression.GZipStream IO.MemoryStream IO.StreamReader
     Management.Automation.ParameterBindingException Math
-    Security.Cryptography.SHA256CryptoServiceProvider StringComparer StringComparison Text.Encoding
-    Text.UTF8Encoding bool char datetime guid int long object[] ordered psobject regex scriptblock
-    string string[] timespan"""
+    Security.Cryptography.SHA256CryptoServiceProvider Security.Principal.WindowsBuiltInRole
+    Security.Principal.WindowsIdentity Security.Principal.WindowsPrincipal StringComparer
+    StringComparison Text.Encoding Text.UTF8Encoding bool char datetime guid int long object[]
+    ordered psobject regex scriptblock string string[] timespan"""
 )
 
 # Their members.
 MEMBERS = _words(
-    """ASCII Arguments BaseStream Category CategoryInfo Clear Close Compress ComputeHash Contains
-    ContainsKey Count Create CreateNoWindow Decompress EndsWith EnvironmentVariables Equals
-    Exception FileName Floor Flush FromBase64String FullName FullyQualifiedErrorId GetBytes
-    GetCommandLineArgs GetCurrentProcess GetEnvironmentVariable GetString GetType Groups HResult
-    InvariantCulture IsCompleted Join Keys Kill Length MainModule Match Message Min
+    """ASCII Administrator Arguments BaseStream Category CategoryInfo Clear Close Compress
+    ComputeHash Contains ContainsKey Count Create CreateNoWindow Decompress EndsWith
+    EnvironmentVariables Equals Exception FileName Floor Flush FromBase64String FullName
+    FullyQualifiedErrorId GetBytes
+    GetCommandLineArgs GetCurrent GetCurrentProcess GetEnvironmentVariable GetString GetType Groups
+    HResult InvariantCulture IsCompleted IsInRole Join Keys Kill Length MainModule Match Message Min
     OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion Properties
     ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
     RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
@@ -81,6 +84,10 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$system": (_CIM + "Win32_OperatingSystem",),
         "$vm": (_HYPER_V + "VirtualMachine",),
         "$volume": (_CLUSTER + "ClusterSharedVolume",),
+    },
+    "doctor.ps1": {
+        "$computer": (_CIM + "Win32_ComputerSystem",),
+        "$system": (_CIM + "Win32_OperatingSystem",),
     },
     "conditions.ps1": {
         "$drive": (_HYPER_V + "HardDiskDrive",),

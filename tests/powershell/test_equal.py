@@ -57,6 +57,20 @@ def test_the_stories_leave_no_condition_out() -> None:
     assert told == listed
 
 
+@pytest.mark.parametrize("workgroup", [False, True])
+def test_what_doctor_asks_is_the_same(agent: EngineNode, workgroup: bool) -> None:
+    """Whether the cluster is one of a domain decides which log-ons are fit for it."""
+
+    def prepare(world: World) -> None:
+        world.cluster.workgroup = workgroup
+
+    ours, theirs = both_ways(agent, CLUSTER, "doctor", {}, prepare)
+    assert ours == theirs
+    assert ours.data["domainJoined"] is not workgroup
+    assert {module["name"] for module in ours.data["modules"]} == {"FailoverClusters", "Hyper-V"}
+    assert ours.commands == []
+
+
 CHANGES = ["moveRole", "startRole", "registerVm", "createVm", "claimEpoch"]
 
 

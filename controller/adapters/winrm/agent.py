@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from controller.adapters.winrm.calling import READ_ONLY, STARTS_A_JOB
 from controller.adapters.winrm.endpoints import Endpoint
-from controller.adapters.winrm.failures import sentence_of
+from controller.adapters.winrm.failures import FAILURES, sentence_of
 from controller.adapters.winrm.session import NodeSession, Span
 from controller.errors import (
     Busy,
@@ -105,6 +105,21 @@ class NodeAgent:
         self._breaker.answered()
         self._remember_jobs(operation, data)
         return data
+
+    async def quotas(self, *, timeout_seconds: float) -> Mapping[str, int]:
+        """The limits of its WinRM service. Raises LogonRefused or Unreachable."""
+        span = Span(timeout_seconds)
+        await self._take_turn(timeout_seconds)
+        try:
+            return await self._in_thread(span, partial(self._session.quotas, span))
+        except FAILURES as failure:
+            if isinstance(failure, LogonRefused):
+                raise
+            raise Unreachable(f"{self._endpoint.node}: {failure}") from failure
+        except OutcomeUnknown as failure:
+            raise Unreachable(str(failure)) from failure
+        finally:
+            self._lock.release()
 
     async def close(self) -> None:
         """End the agent and its thread; a job that still runs keeps its agent. Never raises."""

@@ -66,6 +66,10 @@ class WinRMNodes:
         self.calls[operation, "Answered"] += 1
         return data
 
+    async def quotas(self, node: str, *, timeout_seconds: float) -> Mapping[str, int]:
+        """The limits of a node's WinRM service. Raises LogonRefused or Unreachable."""
+        return await self._agent(node).quotas(timeout_seconds=timeout_seconds)
+
     async def close(self) -> None:
         """End every agent and connection, all at once."""
         async with asyncio.TaskGroup() as closing:

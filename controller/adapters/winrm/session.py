@@ -41,6 +41,7 @@ from controller.adapters.winrm.frames import (
 from controller.adapters.winrm.kerberos import NoTicket, Tickets
 from controller.adapters.winrm.logons import LogonGate
 from controller.adapters.winrm.program import COMMAND, AgentProgram
+from controller.adapters.winrm.quotas import read_quotas
 from controller.adapters.winrm.wire import NodeTransport
 from controller.errors import Busy, LogonRefused, OutcomeUnknown, ProtocolBroken, Unreachable
 
@@ -169,6 +170,11 @@ class NodeSession:
         if reply.operation != operation:
             raise ProtocolBroken(f"{self._node} answered {reply.operation[:64]}, not {operation}")
         return reply.data
+
+    def quotas(self, span: Span) -> Mapping[str, int]:
+        """The limits of the node's WinRM service. Raises as an exchange does."""
+        self._span = span
+        return self._exchange(lambda: read_quotas(self._protocol))
 
     def close(self, span: Span, *, keep_agent: bool) -> None:
         """End the agent, unless a job of it is running, and the connection. Never raises."""

@@ -11,6 +11,7 @@ $AgentOutput = [Console]::OpenStandardOutput()
 $Operations = @{
     ping       = 'Invoke-Ping'
     observe    = 'Invoke-Observe'
+    doctor     = 'Invoke-Doctor'
     moveRole   = 'Invoke-MoveRole'
     startRole  = 'Invoke-StartRole'
     registerVm = 'Invoke-RegisterVm'
