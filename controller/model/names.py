@@ -17,7 +17,7 @@ def fold(name: str) -> str:
 
 def same_name(a: str | None, b: str | None) -> bool:
     """Whether both name the same thing; a missing name is the same as nothing, not even another."""
-    return a is not None and b is not None and fold(a) == fold(b)
+    return a is not None and b is not None and (a == b or fold(a) == fold(b))
 
 
 def short_node(name: str) -> str:

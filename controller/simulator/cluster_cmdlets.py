@@ -47,11 +47,8 @@ def get_cluster_group(call: Call) -> list[Value]:
     if call.has("VMId"):
         role = view.cluster.roles.get((call.text("VMId") or "").lower())
         return [view.group(role)] if role else _no_such_vm(call)
-    groups = view.groups()
-    for item in call.objects("InputObject"):
-        if item.type_name == TYPE + "ClusterNode":
-            owner = text_of(item, "Name")
-            groups = [g for g in groups if same_name(_owner_name(g), owner)]
+    nodes = [i for i in call.objects("InputObject") if i.type_name == TYPE + "ClusterNode"]
+    groups = view.groups(fold(text_of(nodes[-1], "Name"))) if nodes else view.groups()
     return _named(groups, call.texts("Name"), GROUP_NOT_FOUND, "cluster group")
 
 
@@ -244,11 +241,6 @@ def _no_such_vm(call: Call) -> list[Value]:
     if call.sim.doubts.unknown_vm_id == "empty":
         return []
     raise Refusal(GROUP_NOT_FOUND, f"No role has the virtual machine '{call.text('VMId')}'.")
-
-
-def _owner_name(group: PSObject) -> str | None:
-    owner = group.properties["OwnerNode"]
-    return text_of(owner, "Name") if isinstance(owner, PSObject) else None
 
 
 def _role_of(view: View, item: PSObject) -> Role | None:

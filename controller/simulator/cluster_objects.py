@@ -53,25 +53,39 @@ def cluster_object(cluster: Cluster) -> PSObject:
     return PSObject(TYPE + "Cluster", properties)
 
 
+_NO_STATUS = EnumValue(TYPE + "ClusterResourceStatusInformation", "0", 0)
+_STRING = EnumValue(TYPE + "ClusterParameterType", "String", 3)
+_NUMBER = EnumValue(TYPE + "ClusterParameterType", "UInt32", 2)
+
+
 class View:
     """One cluster's objects at one moment; a node's object is shared by all that refer to it."""
 
     def __init__(self, sim: Simulation, cluster: Cluster) -> None:
         self.sim = sim
         self.cluster = cluster
-        self._nodes = {key: self._node(node) for key, node in cluster.nodes.items()}
+        self._nodes: dict[str, PSObject] = {}
         self._groups: dict[str, PSObject] = {}
 
     def nodes(self) -> list[PSObject]:
-        return [self._nodes[key] for key in sorted(self._nodes)]
+        return [self.node(key) for key in sorted(self.cluster.nodes)]
 
     def node(self, name: str) -> PSObject:
-        return self._nodes[fold(name)]
+        key = fold(name)
+        if key not in self._nodes:
+            self._nodes[key] = self._node(self.cluster.nodes[key])
+        return self._nodes[key]
 
-    def groups(self) -> list[PSObject]:
-        """All roles by name, the cluster's own groups among them."""
-        roles = [self.group(role) for role in self.cluster.roles.values()]
-        core = [self._core_group(number, name) for number, name in enumerate(CORE_GROUPS)]
+    def groups(self, owner: str | None = None) -> list[PSObject]:
+        """All roles by name, the cluster's own groups among them; or those of one folded node."""
+        roles = [
+            self.group(role)
+            for role in self.cluster.roles.values()
+            if owner is None or (fold(role.owner) == owner and not self._is_ownerless(role))
+        ]
+        core = []
+        if owner in (None, min(self.cluster.nodes)):
+            core = [self._core_group(number, name) for number, name in enumerate(CORE_GROUPS)]
         return sorted(roles + core, key=_by_name)
 
     def resources(self) -> list[PSObject]:
@@ -177,7 +191,6 @@ class View:
         )
 
     def _group(self, role: Role) -> PSObject:
-        hidden = role.failing_over and self.sim.doubts.owner_in_failover == "null"
         return PSObject(
             TYPE + "ClusterGroup",
             {
@@ -188,7 +201,7 @@ class View:
                 "IsCoreGroup": False,
                 "State": powershell(self.sim.group_state(self.cluster, role)),
                 "StatusInformation": powershell(self._group_flags(role)),
-                "OwnerNode": None if hidden else self.node(role.owner),
+                "OwnerNode": None if self._is_ownerless(role) else self.node(role.owner),
                 "Priority": role.priority,
                 "PersistentState": int(role.persistent),
                 "AutoFailbackType": int(role.auto_failback),
@@ -204,6 +217,9 @@ class View:
                 "PreferredSite": "",
             },
         )
+
+    def _is_ownerless(self, role: Role) -> bool:
+        return role.failing_over and self.sim.doubts.owner_in_failover == "null"
 
     def _group_flags(self, role: Role) -> GroupFlag:
         flags = GroupFlag(0)
@@ -264,7 +280,7 @@ class View:
                 "OwnerGroup": group.properties["Name"] if as_text else group,
                 "OwnerNode": group.properties["OwnerNode"],
                 "State": powershell(self._resource_state(role)),
-                "StatusInformation": EnumValue(TYPE + "ClusterResourceStatusInformation", "0", 0),
+                "StatusInformation": _NO_STATUS,
                 "ResourceSpecificStatus": self._status_text(role),
                 "LastOperationStatusCode": 0,
                 "IsCoreResource": role is None,
@@ -311,7 +327,6 @@ class View:
 
 def parameter(owner: PSObject, name: str, value: Value) -> PSObject:
     """One row of Get-ClusterParameter."""
-    kind, number = ("String", 3) if isinstance(value, str) else ("UInt32", 2)
     return PSObject(
         TYPE + "ClusterParameter",
         {
@@ -319,7 +334,7 @@ def parameter(owner: PSObject, name: str, value: Value) -> PSObject:
             "Name": name,
             "Value": value,
             "IsReadOnly": False,
-            "ParameterType": EnumValue(TYPE + "ClusterParameterType", kind, number),
+            "ParameterType": _STRING if isinstance(value, str) else _NUMBER,
         },
     )
 

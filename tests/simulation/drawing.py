@@ -319,12 +319,14 @@ def _faults(
 ) -> tuple[Fault, ...]:
     if kinds is None:
         share = chance.choice((0.0, 0.1, 0.1, 0.25, 0.5))
-        kinds = [k for k in CATALOGUE if k not in _APART and chance.random() < share]
-        count = chance.randint(2, 14) if kinds else 0
+        drawn = [k for k in CATALOGUE if k not in _APART and chance.random() < share]
+        struck = [chance.choice(drawn) for _ in range(chance.randint(2, 14) if drawn else 0)]
         more = apart.choice((0, 0, 0, 1, 2, 4))
     else:
-        count, more = 3 * len(kinds), 0
-    faults = [_fault(chance, plan, safety, chance.choice(list(kinds))) for _ in range(count)]
+        struck = [chance.choice(list(kinds)) for _ in range(3 * len(kinds))]
+        struck[: len(kinds)] = kinds
+        more = 0
+    faults = [_fault(chance, plan, safety, kind) for kind in struck]
     faults += [_fault(apart, plan, safety, apart.choice(_APART)) for _ in range(more)]
     return tuple(sorted(faults, key=lambda fault: (fault.at_seconds, fault.salt)))
 

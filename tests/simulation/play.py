@@ -56,7 +56,9 @@ class Result:
     options: Options
     violations: tuple[Violation, ...]
     simulated_seconds: float
-    real_seconds: float
+    restless_seconds: float
+    """Of them before the silence: with faults, being mended, or converging."""
+    cpu_seconds: float
     commands: int
     moves: int
     held: dict[str, int]
@@ -89,6 +91,7 @@ class Play:
     report: ClusterReport | None = None
     orders: list[asyncio.Task[None]] = field(default_factory=list)
     declared: Specs = field(default_factory=dict)
+    silent_since: float | None = None
     _config: Document = field(init=False)
     _running: dict[int, End] = field(default_factory=dict)
     _mended: bool = False
@@ -313,6 +316,7 @@ class Play:
     async def _silence(self) -> None:
         """What has converged stays so for a day, also for a controller that starts anew."""
         before = len(self.wire.commands)
+        self.silent_since = asyncio.get_running_loop().time()
         if not await self._pass(600.0):
             return
         self.site.kill_if_alive()
@@ -362,7 +366,7 @@ class Play:
 
 def play(options: Options) -> Result:
     """Play one run in a fresh directory, as fast as it goes."""
-    began = time.perf_counter()
+    began = time.process_time()
     with tempfile.TemporaryDirectory(prefix="ownernode-simulation-", dir=_fast_disk()) as folder:
         run = Play(options, Path(folder))
         with _quiet():
@@ -373,7 +377,8 @@ def play(options: Options) -> Result:
         options=options,
         violations=tuple(run.checker.violations),
         simulated_seconds=seconds,
-        real_seconds=time.perf_counter() - began,
+        restless_seconds=seconds if run.silent_since is None else run.silent_since,
+        cpu_seconds=time.process_time() - began,
         commands=len(run.wire.commands),
         moves=len(run.checker.moved_by_us),
         held=dict(run.checker.held),

@@ -5,9 +5,11 @@ policy, the specs, and the faults as steps. A fault for which that language has 
 a comment; whoever commits the scenario finds the nearest step for it.
 """
 
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,20 +89,28 @@ def _fewest(items: Sequence[Item], fails: Callable[[Sequence[Item]], bool]) -> N
         size //= 2
 
 
-def told(failed: Result) -> str:
-    """Everything that is needed to see it again, shrunk, as text."""
-    small = shrink(failed)
+def told(small: Result) -> str:
+    """Everything that is needed to see it again, as text."""
     options = small.options
     lines = [
-        f"seed {options.seed}, {options.size.nodes} x {options.size.vms}, commit {_commit()}",
+        f"seed {options.seed}, {options.size.nodes} x {options.size.vms}, commit {commit()}",
         *(f"  {violation}" for violation in small.violations[:5]),
-        f"faults ({len(failed.options.faults)} before):",
+        "faults:",
         *(f"  {fault}" for fault in options.faults),
         *(f"  {change.at_seconds:.0f} s: people declare anew" for change in options.changes),
         "scenario.yaml:",
         scenario(small),
     ]
     return "\n".join(lines)
+
+
+def keep(small: Result, parent: Path) -> Path:
+    """Write the run as a scenario directory; gives the directory."""
+    invariant = re.sub(r"\W+", "_", small.violations[0].invariant.lower())
+    folder = parent / f"seed_{small.options.seed}_{invariant}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scenario.yaml").write_text(scenario(small))
+    return folder
 
 
 def scenario(small: Result) -> str:
@@ -136,7 +146,8 @@ def _steps(fault: Fault) -> list[dict[str, object]]:
     return steps
 
 
-def _commit() -> str:
+@cache
+def commit() -> str:
     """The commit that is checked out, if git can tell."""
     here = Path(__file__).parent
     told = subprocess.run(

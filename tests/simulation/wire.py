@@ -27,6 +27,8 @@ from tests.support.in_process import Call
 
 REPLIES_KEPT = 6
 """Observations of a node that a stale answer may come from."""
+PROGRESS_SECONDS = 20.0
+"""A transfer's progress is shown anew as often as that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +220,7 @@ class Wire:
         key = (fold(node), cluster_wide)
         stamp = self._stamp()
         known = self._cache.get(key)
-        if stamp is not None and known is not None and known[0] == stamp:
+        if known is not None and known[0] == stamp:
             return Reply(
                 node=node, data=known[1].data, made_seconds=self.world.now,
                 truth=self.onlooker.note(node),
@@ -231,22 +233,31 @@ class Wire:
             node=node, data=data_of(said), made_seconds=self.world.now,
             truth=self.onlooker.note(node),
         )  # fmt: skip
-        if stamp is not None:
-            self._cache[key] = stamp, reply
+        self._cache[key] = stamp, reply
         return reply
 
     changes: int = 0
     """Counts everything that happens in the world; whoever changes it outside adds one."""
 
     def _stamp(self) -> object:
-        """What a look depends on, or None where it depends on the passing time too."""
-        cluster = self.world.cluster
-        restless = cluster.migrations or any(
-            node.cut_off_at is not None for node in cluster.nodes.values()
+        """All that a look depends on: what happened, and where time itself tells, the time."""
+        cluster, now = self.world.cluster, self.world.now
+        noticed = self.world.doubts.cut_off_noticed_seconds
+        return (
+            self.changes,
+            [
+                now - n.cut_off_at >= noticed
+                for n in cluster.nodes.values()
+                if n.cut_off_at is not None
+            ],
+            [
+                now >= vm.unlisted_until
+                for vm in cluster.vms.values()
+                if vm.unlisted_until is not None
+            ],
+            # How far a transfer is shown to be: nothing is decided by it.
+            [(now - m.stage_at) // PROGRESS_SECONDS for m in cluster.migrations.values()],
         )
-        if restless or any(vm.unlisted_until is not None for vm in cluster.vms.values()):
-            return None
-        return self.changes
 
     # ---- commanding
 

@@ -1,0 +1,54 @@
+"""Every fault of the catalogue alone, and two together: no harm, then all is made good again.
+
+`make test` plays each alone and a share of the pairs; `make campaign` all 780, `SIMULATION_PAIRS`
+runs of each (one unless set), small and large in turn.
+"""
+
+import os
+import random
+from itertools import combinations
+
+import pytest
+
+from tests.simulation.campaign import Campaign, judged
+from tests.simulation.deeds import PLAYED
+from tests.simulation.drawing import LARGE, SMALL, draw
+from tests.simulation.faults import CATALOGUE, PEOPLE, Kind
+
+PAIRS = tuple(combinations(CATALOGUE, 2))
+SHARE = random.Random(2026).sample(PAIRS, k=20)
+FIRST_SEED = 100_000
+"""Far from the seeds of the long campaign."""
+
+
+def test_every_fault_is_played() -> None:
+    """Forty, by the catalogue, and what people do."""
+    assert len(CATALOGUE) == 40
+    assert len(PAIRS) == 780
+    assert set(PLAYED) == set(Kind) == {*CATALOGUE, *PEOPLE}
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name.lower())
+def test_no_single_fault_leads_to_harm(kind: Kind) -> None:
+    """Three times in one run, at moments drawn by the seed, half of them amid the first moves."""
+    judged(draw(FIRST_SEED + kind.value, SMALL, (kind,)))
+
+
+@pytest.mark.parametrize("pair", SHARE, ids=lambda pair: "-".join(k.name.lower() for k in pair))
+def test_no_two_faults_together_lead_to_harm(pair: tuple[Kind, Kind]) -> None:
+    """A share, the same every time."""
+    judged(draw(FIRST_SEED + 100 * pair[0].value + pair[1].value, SMALL, pair))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(7200)
+def test_no_pair_of_faults_leads_to_harm(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them."""
+    times = int(os.environ.get("SIMULATION_PAIRS", "1"))
+    done = Campaign()
+    for number, pair in enumerate(PAIRS * times):
+        # Every twentieth run is a large one: it costs as much as ten.
+        size = LARGE if number % 20 == 0 else SMALL
+        done.add(judged(draw(FIRST_SEED + 5000 + number, size, pair)))
+    with capsys.disabled():
+        print(f"\nall {len(PAIRS)} pairs of the {len(CATALOGUE)} faults, {times} runs each: {done}")
