@@ -10,10 +10,12 @@ from itertools import combinations
 
 import pytest
 
+from tests.simulation import wire
 from tests.simulation.campaign import Campaign, judged
 from tests.simulation.deeds import PLAYED
 from tests.simulation.drawing import LARGE, SMALL, draw
 from tests.simulation.faults import CATALOGUE, PEOPLE, Kind
+from tests.simulation.play import play
 
 PAIRS = tuple(combinations(CATALOGUE, 2))
 SHARE = random.Random(2026).sample(PAIRS, k=20)
@@ -38,6 +40,18 @@ def test_no_single_fault_leads_to_harm(kind: Kind) -> None:
 def test_no_two_faults_together_lead_to_harm(pair: tuple[Kind, Kind]) -> None:
     """A share, the same every time."""
     judged(draw(FIRST_SEED + 100 * pair[0].value + pair[1].value, SMALL, pair))
+
+
+def test_a_repeated_command_needs_an_agent_that_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target vanishes as the move begins, the move fails, and the copy finds all as before.
+
+    No condition can tell the copy from the command. That the agent answers a repeated call from
+    memory is what keeps one intent from two effects.
+    """
+    options = draw(FIRST_SEED + 5094, SMALL, (Kind.DUPLICATED, Kind.PARTITION))
+    judged(options)
+    monkeypatch.setattr(wire, "AGENTS_REMEMBER", False)
+    assert [v.invariant for v in play(options).violations] == ["I21"]
 
 
 @pytest.mark.campaign

@@ -27,6 +27,8 @@ from tests.support.in_process import Call
 
 REPLIES_KEPT = 6
 """Observations of a node that a stale answer may come from."""
+AGENTS_REMEMBER = True
+"""False: a call that arrives twice is carried out twice, if its conditions still hold."""
 PROGRESS_SECONDS = 20.0
 """A transfer's progress is shown anew as often as that."""
 
@@ -301,9 +303,14 @@ class Wire:
         return said
 
     async def _once_more(self, call: Call, seconds: float) -> None:
+        """An agent answers what it has answered before from memory, as docs/protocol.md says.
+
+        It ends with its shell, which what is on its way to it can't outlive.
+        """
         await asyncio.sleep(seconds)
-        with suppress(Unreachable):
-            await self._execute(call)
+        if not AGENTS_REMEMBER:
+            with suppress(Unreachable):
+                await self._execute(call)
 
     async def _execute(self, call: Call) -> Mapping[str, Any]:
         while True:
