@@ -26,6 +26,7 @@ from controller.model.history import (
     Intent,
     IntentState,
     OwnMove,
+    Refusals,
     Sighting,
 )
 from controller.model.names import fold
@@ -263,6 +264,13 @@ def intent(
         opened_at=opened_at,
         state=state,
         **(fields | changes),
+    )
+
+
+def refused(name: str, kind: ActionKind, count: int, detail: str) -> Refusals:
+    """So many refusals in a row, the last one right now."""
+    return Refusals(
+        key=f"name:{fold(name)}", kind=kind.value, count=count, intent="i", detail=detail, at=NOW
     )
 
 

@@ -185,4 +185,5 @@ def _after(intent: Intent, outcome: Outcome, now: datetime) -> Intent:
     if outcome.result is OutcomeResult.UNKNOWN:
         return replace(intent, unknown=True, detail=outcome.detail)
     found = f"{outcome.condition}: {outcome.found}" if outcome.condition else outcome.detail
-    return replace(intent, state=IntentState.NOT_DONE, closed_at=now, detail=found)
+    refused = outcome.result is OutcomeResult.REFUSED
+    return replace(intent, state=IntentState.NOT_DONE, closed_at=now, detail=found, refused=refused)

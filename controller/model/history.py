@@ -42,6 +42,8 @@ class Intent:
     state: IntentState = IntentState.OPEN
     closed_at: datetime | None = None
     detail: str = ""
+    refused: bool = False
+    """A node found a condition untrue and did nothing; `detail` begins with its name."""
     first_quiet_at: datetime | None = None
     """Start of the first complete observation that showed it neither done, queued nor under way."""
     last_active_at: datetime | None = None
@@ -112,6 +114,23 @@ class Result:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """How often in a row nodes refused one kind of command for one VM at an unchanged spec."""
+
+    key: str
+    """The VMDesired's key."""
+    kind: str
+    """An ActionKind value."""
+    count: int
+    intent: str
+    """The last one's id."""
+    detail: str
+    """The condition by which the last was refused, and what was found."""
+    at: datetime
+    """When the last was refused."""
+
+
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -154,6 +173,8 @@ class History:
     """Folded name -> since when a node that was away is back. A node always seen Up is not here."""
     results: tuple[Result, ...] = ()
     """Of the last ten commands that ended, oldest first."""
+    refusals: tuple[Refusals, ...] = ()
+    """By key and kind: none where the last command was done, or the last refusal is a day old."""
     last_look_at: datetime | None = None
     """None before the first look of this process."""
     clock_jumped_at: datetime | None = None

@@ -105,6 +105,8 @@ class HoldReason(StrEnum):
     """The cluster returns to its node what was drained from it."""
     FOREIGN_MOVE = "ForeignMove"
     COOLDOWN = "Cooldown"
+    REFUSED = "Refused"
+    """Nodes refused the same command for it again and again: it is asked again ever later."""
     MIGRATION_NEVER = "MigrationNever"
     SUSPENDED = "Suspended"
     SPEC_CONFLICT = "SpecConflict"

@@ -32,6 +32,7 @@ from controller.planning.tally import (
     after_clock,
     last_results,
     nodes_that_came_back,
+    refused_in_a_row,
     spec_marks,
 )
 from controller.planning.view import is_moving
@@ -65,6 +66,7 @@ def absorb(
     quiet_cycles = history.quiet_cycles + 1 if quiet else 0
     nodes_away, node_up_since = nodes_that_came_back(history, observed, now)
     complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
+    specs = spec_marks(history, desired, complying, now)
     return replace(
         history,
         cluster_id=history.cluster_id or (observed.cluster_id if complete else None) or None,
@@ -77,10 +79,11 @@ def absorb(
         moves=_own_moves(history, intents, now),
         absent_since=absent_since,
         absent_cycles=absent_cycles,
-        specs=spec_marks(history, desired, complying, now),
+        specs=specs,
         nodes_away=nodes_away,
         node_up_since=node_up_since,
         results=last_results(history, intents, now),
+        refusals=refused_in_a_row(history, intents, specs, now),
         last_look_at=now,
         complete_cycles=history.complete_cycles + 1 if complete else 0,
         quiet_cycles=quiet_cycles,

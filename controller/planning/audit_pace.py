@@ -20,6 +20,15 @@ from controller.planning.audit_world import World
 from controller.planning.cost import hard_broken
 
 DAY = timedelta(days=1)
+FOUND_BY_THE_NODE_ALONE = (
+    "roleNameFree",
+    "folderFree",
+    "disksFree",
+    "disksExist",
+    "mediaExists",
+    "volumeHasRoom",
+)
+"""Conditions of docs/protocol.md on what no look shows: files, folders, names of roles, space."""
 CANARIES = 3
 """One move, then two more: after these the rest of a big change goes."""
 
@@ -65,6 +74,7 @@ def check_rest(w: World, now: datetime) -> Iterator[AuditFinding]:
             wait = min(policy.settle_seconds * 2 ** len(failed), policy.failure_pause_seconds)
             if now < failed[0].at + timedelta(seconds=wait):
                 yield _found("failing", action, f"{action.vm} failed {len(failed)} times")
+        yield from _refused(w, action, now)
         up_since = w.history.node_up_since.get(fold(action.target), now - DAY)
         stable = now - up_since >= timedelta(seconds=policy.node_stable_seconds)
         if not stable and action.kind in (ActionKind.MOVE, ActionKind.CREATE):
@@ -75,6 +85,21 @@ def check_rest(w: World, now: datetime) -> Iterator[AuditFinding]:
         if times >= policy.moves_per_vm_per_day_max:
             yield _found("contested", action, f"we moved {action.vm} {times} times in a day")
         yield from _calendar(w, want, action, now)
+
+
+def _refused(w: World, action: Action, now: datetime) -> Iterator[AuditFinding]:
+    """What nodes refused in a row rests ever longer; from the first on where no look shows why."""
+    policy = w.desired.policy
+    for past in w.history.refusals:
+        if (past.key, past.kind) != (action.key, action.kind):
+            continue
+        longest = max(policy.cooldown_seconds, policy.failure_pause_seconds)
+        if past.detail.partition(":")[0] in FOUND_BY_THE_NODE_ALONE:
+            rest = policy.cooldown_seconds * 2 ** (past.count - 1)
+        else:
+            rest = policy.settle_seconds * 2**past.count if past.count > 1 else 0.0
+        if now < past.at + timedelta(seconds=min(rest, longest)):
+            yield _found("refused", action, f"refused {past.count} times: {past.detail}")
 
 
 def _results_of(w: World, key: str) -> Iterator[Result]:

@@ -61,7 +61,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.BUSY: "it is busy: {status}{state}",
     HoldReason.FOREIGN_MOVE: "somebody else moved it from {moved_from} to {moved_to}; it is left"
     " there until {until}",
-    HoldReason.COOLDOWN: "{earlier}; it rests until {until}",
+    HoldReason.COOLDOWN: "it was moved from {moved_from} not long ago; it rests until {until}",
+    HoldReason.REFUSED: "a node refused it{times} ({refused}); it is asked again at {until}",
     HoldReason.MIGRATION_NEVER: "its spec says that it is never migrated",
     HoldReason.SUSPENDED: "its spec is suspended",
     HoldReason.SPEC_CONFLICT: "more than one spec means it: {specs}{spec}",
@@ -120,9 +121,8 @@ def hold_sentence(hold: Hold) -> str:
     words = defaultdict(str, hold.evidence)
     words["target"] = words["target"] or hold.target or "no node"
     words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
-    refused, source = words["refused"], words["moved_from"]
-    moved = f"it was moved from {source} not long ago"
-    words["earlier"] = f"a node refused it ({refused})" if refused else moved
+    count = words["refusals"]
+    words["times"] = f" {count} times in a row" if count not in ("", "1") else ""
     words["whither"] = f" to {hold.target}" if hold.target else ""
     return HOLDS[hold.reason].format_map(words)
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from controller.model.desired import DesiredState, VMDesired
-from controller.model.history import History, Intent, IntentState, Result, SpecMark
+from controller.model.history import History, Intent, IntentState, Refusals, Result, SpecMark
 from controller.model.names import fold
 from controller.model.observed import NodeObserved, NodeState, ObservedState
 from controller.model.policy import Mode, Policy
@@ -50,6 +50,7 @@ def after_clock(history: History, policy: Policy, now: datetime) -> History:
         ),
         node_up_since=MappingProxyType({k: min(t, now) for k, t in history.node_up_since.items()}),
         results=tuple(replace(r, at=min(r.at, now)) for r in history.results),
+        refusals=tuple(replace(r, at=min(r.at, now)) for r in history.refusals),
         absent_since=MappingProxyType({}),
         absent_cycles=MappingProxyType({}),
         complete_cycles=0,
@@ -76,6 +77,7 @@ def _latest(history: History) -> datetime:
         *(s.since for s in history.specs.values()),
         *history.node_up_since.values(),
         *(r.at for r in history.results),
+        *(r.at for r in history.refusals),
     ]
     if history.last_look_at is not None:
         times.append(history.last_look_at)
@@ -126,6 +128,36 @@ def last_results(history: History, intents: Iterable[Intent], now: datetime) -> 
             intent=intent.id, key=intent.key, vm=intent.vm, failed=failed, at=intent.closed_at
         )
     return tuple(sorted(known.values(), key=lambda r: (r.at, r.intent))[-RESULTS_KEPT:])
+
+
+def refused_in_a_row(
+    history: History, intents: Iterable[Intent], specs: Mapping[str, SpecMark], now: datetime
+) -> tuple[Refusals, ...]:
+    """How often nodes refused the same command; a done one, or another spec, begins anew."""
+
+    def counts(key: str, at: datetime) -> bool:
+        return now - at < KEPT and (key not in specs or specs[key].since <= at)
+
+    known = {(r.key, r.kind): r for r in history.refusals if counts(r.key, r.at)}
+    for intent in intents:
+        which, closed_at = (intent.key, intent.kind), intent.closed_at
+        old = known.get(which)
+        if closed_at is None or (old is not None and closed_at < old.at):
+            continue
+        if intent.state is IntentState.DONE:
+            known.pop(which, None)
+        elif intent.refused and counts(intent.key, closed_at):
+            if old is not None and old.intent == intent.id:
+                continue
+            known[which] = Refusals(
+                key=intent.key,
+                kind=intent.kind,
+                count=old.count + 1 if old is not None else 1,
+                intent=intent.id,
+                detail=intent.detail,
+                at=closed_at,
+            )
+    return tuple(known[which] for which in sorted(known))
 
 
 def spec_marks(

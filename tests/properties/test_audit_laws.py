@@ -25,7 +25,7 @@ from controller.planning.audit_windows import is_open, stays_open
 from controller.planning.decide import decide
 from controller.planning.make_plan import make_plan
 from controller.planning.windows import opening
-from tests.builders import NOW, desired, foreign_move, history, intent, own_move, template
+from tests.builders import NOW, desired, foreign_move, history, intent, own_move, refused, template
 from tests.properties.worlds import NAMES, worlds
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -214,6 +214,18 @@ def _pasts(draw: st.DrawFn, specs: DesiredState, world: ObservedState) -> Histor
         results=tuple(
             Result(intent=f"r{i}", key=f"name:{n}", vm=n, failed=bad, at=NOW - timedelta(seconds=a))
             for i, (n, bad, a) in enumerate(sorted(results, key=lambda r: -r[2]))
+        ),
+        refusals=tuple(
+            replace(
+                refused(
+                    draw(name),
+                    draw(st.sampled_from(ActionKind)),
+                    draw(st.integers(1, 4)),
+                    draw(st.sampled_from(("notBusy: x", "disksFree: x"))),
+                ),
+                at=NOW - timedelta(seconds=draw(ago)),
+            )
+            for _ in range(draw(st.integers(0, 1)))
         ),
         stops=stops,
         specs=marks,

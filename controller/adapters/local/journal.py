@@ -33,6 +33,7 @@ from controller.model.history import (
     OwnMove,
     Past,
     PastCommand,
+    Refusals,
     Result,
     Sighting,
     SpecMark,
@@ -99,6 +100,7 @@ _FOREIGN = TypeAdapter(ForeignMove)
 _MOVE = TypeAdapter(OwnMove)
 _SPEC = TypeAdapter(SpecMark)
 _RESULT = TypeAdapter(Result)
+_REFUSALS = TypeAdapter(Refusals)
 _TIME = TypeAdapter(datetime)
 _STOP = TypeAdapter(Stop)
 _APPROVAL = TypeAdapter(Approval)
@@ -288,6 +290,8 @@ def _entries(history: History, written: Entries) -> Entries:
         entries["spec", spec.key] = _text(_SPEC, spec)
     for result in history.results:
         entries["result", result.intent] = _text(_RESULT, result)
+    for refusals in history.refusals:
+        entries["refusals", f"{refusals.key} {refusals.kind}"] = _text(_REFUSALS, refusals)
     for node in sorted(history.nodes_away):
         entries["node away", node] = "{}"
     for node, since in history.node_up_since.items():
@@ -313,6 +317,7 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
         moves=tuple(_MOVE.validate_json(body) for _, body in of("move")),
         specs=MappingProxyType({key: _SPEC.validate_json(body) for key, body in of("spec")}),
         results=_in_order(_RESULT.validate_json(body) for _, body in of("result")),
+        refusals=tuple(_REFUSALS.validate_json(body) for _, body in of("refusals")),
         nodes_away=frozenset(node for node, _ in of("node away")),
         node_up_since=MappingProxyType(
             {node: _TIME.validate_json(body) for node, body in of("node up")}

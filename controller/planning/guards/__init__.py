@@ -77,6 +77,7 @@ MOVE_GUARDS: tuple[VMGuard, ...] = (
     pace.foreign_move,
     pace.contested,
     pace.keeps_failing,
+    pace.move_refused,
     pace.cooldown,
     permission.failback_window,
 )
@@ -87,7 +88,7 @@ REGISTER_GUARDS: tuple[VMGuard, ...] = (
     vm_state.host_unfit,
     vm_state.not_at_rest,
     vm_state.busy,
-    pace.register_refused_lately,
+    pace.register_refused,
     pace.keeps_failing,
 )
 START_GUARDS: tuple[VMGuard, ...] = (
@@ -97,6 +98,7 @@ START_GUARDS: tuple[VMGuard, ...] = (
     vm_state.not_off,
     vm_state.locked,
     vm_state.busy,
+    pace.start_refused,
     pace.keeps_failing,
 )
 DRAFT_GUARDS: tuple[DraftGuard, ...] = (
@@ -139,7 +141,7 @@ def create_hold(view: View, want: VMDesired) -> Hold | None:
         permission.paused(view, want, None)
         or pace.keeps_failing(view, want, None)
         or evidence.absence_unconfirmed(view, want)
-        or pace.refused_lately(view, want, ActionKind.CREATE)
+        or pace.refused(view, want, ActionKind.CREATE)
     )
 
 

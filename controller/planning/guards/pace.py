@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from controller.model.desired import VMDesired
-from controller.model.history import IntentState, OwnMove, Result
+from controller.model.history import OwnMove, Result
 from controller.model.names import fold, same_name
 from controller.model.observed import VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
@@ -17,7 +17,8 @@ from controller.planning.standing import Case
 from controller.planning.view import View
 
 _DAY: Final = timedelta(hours=24)
-_ONE_VM_FAILS: Final = 2
+_IN_A_ROW: Final = 2
+"""Once is chance."""
 _PLACES: Final = (ActionKind.MOVE, ActionKind.CREATE)
 NOT_SHOWN_BY_A_LOOK: Final = frozenset(
     {
@@ -113,7 +114,7 @@ def keeps_failing(view: View, want: VMDesired, seen: VMObserved | None) -> Hold 
     """What failed twice in a row for one VM is tried again ever later, and holds up no other."""
     own = [r for r in view.history.results if r.key == want.key]
     failed = list(takewhile(lambda result: result.failed, reversed(own)))
-    if len(failed) < _ONE_VM_FAILS:
+    if len(failed) < _IN_A_ROW:
         return None
     policy = view.desired.policy
     wait = min(policy.settle_seconds * 2 ** len(failed), policy.failure_pause_seconds)
@@ -124,24 +125,48 @@ def keeps_failing(view: View, want: VMDesired, seen: VMObserved | None) -> Hold 
     return replace(hold_on(want, HoldReason.FAILURES, until=until), evidence=evidence)
 
 
-def register_refused_lately(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
-    """See `refused_lately`."""
-    return refused_lately(view, want, ActionKind.REGISTER)
+def move_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """See `refused`."""
+    return refused(view, want, ActionKind.MOVE)
 
 
-def refused_lately(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:
-    """What a node found that no look shows is asked again after a rest, not at every look."""
-    last = next(
-        (i for i in reversed(view.history.intents) if i.key == want.key and i.kind == kind), None
-    )
-    if last is None or last.state is not IntentState.NOT_DONE or last.closed_at is None:
+def register_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """See `refused`."""
+    return refused(view, want, ActionKind.REGISTER)
+
+
+def start_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """See `refused`."""
+    return refused(view, want, ActionKind.START)
+
+
+def refused(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:
+    """What nodes refuse in a row is asked again ever later.
+
+    A first refusal says that the world had changed, and the next look shows how: then nothing has
+    to wait. But what a node found that no look shows would only be refused again.
+    """
+    last = next((r for r in view.history.refusals if r.key == want.key and r.kind == kind), None)
+    if last is None:
         return None
-    if last.detail.split(":")[0] not in NOT_SHOWN_BY_A_LOOK:
+    policy = view.desired.policy
+    hidden = last.detail.split(":")[0] in NOT_SHOWN_BY_A_LOOK
+    if not hidden and last.count < _IN_A_ROW:
         return None
-    until = last.closed_at + timedelta(seconds=view.desired.policy.cooldown_seconds)
+    first = policy.cooldown_seconds / 2 if hidden else policy.settle_seconds
+    longest = max(policy.failure_pause_seconds, policy.cooldown_seconds)
+    until = last.at + timedelta(seconds=min(first * 2**last.count, longest))
     if view.now >= until:
         return None
-    return hold_on(want, HoldReason.COOLDOWN, until=until, action=kind, refused=last.detail)
+    return hold_on(
+        want,
+        HoldReason.REFUSED,
+        until=until,
+        action=kind,
+        refused=last.detail,
+        refusals=str(last.count),
+        refused_at=last.at.isoformat(),
+    )
 
 
 def failures(view: View, cases: Sequence[Case]) -> Hold | None:

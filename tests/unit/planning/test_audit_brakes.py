@@ -35,6 +35,7 @@ from tests.builders import (
     node,
     observed,
     own_move,
+    refused,
     vm,
 )
 
@@ -339,6 +340,16 @@ BRAKES: dict[str, tuple[str, HoldReason, Callable[[Facts], Facts]]] = {
         "failing",
         HoldReason.FAILURES,
         lambda f: f.since(results=failed("v0", "v0", minutes=3.9)),
+    ),
+    "refused twice": (
+        "refused",
+        HoldReason.REFUSED,
+        lambda f: f.since(refusals=(refused("v0", ActionKind.MOVE, 2, "notBusy: x"),)),
+    ),
+    "refused for what no look shows": (
+        "refused",
+        HoldReason.REFUSED,
+        lambda f: f.since(refusals=(refused("new", ActionKind.CREATE, 1, "disksFree: x"),)),
     ),
     "a loss of nodes that could not be borne": (
         "node failures",

@@ -12,9 +12,10 @@ from controller.model.control import Stop, StopScope, StopSource
 from controller.model.desired import DesiredState, Failback
 from controller.model.history import Result, SpecMark
 from controller.model.observed import NodeState
-from controller.model.plan import HoldReason, Plan, Verdict
+from controller.model.plan import ActionKind, HoldReason, Plan, Verdict
 from controller.model.window import ChangeWindow, WindowEffect, parse_cron
 from controller.planning.decide import decide, may_act
+from controller.planning.sentences import hold_sentence
 from controller.planning.tally import spec_digest
 from tests.builders import (
     NOW,
@@ -27,6 +28,7 @@ from tests.builders import (
     observed,
     own_move,
     policy,
+    refused,
     vm,
     vm_id,
 )
@@ -224,6 +226,20 @@ def test_a_vm_that_keeps_failing_waits_ever_longer_and_holds_up_no_other() -> No
             assert held.until == NOW + timedelta(minutes=minutes)
         else:
             assert "a n1>n2" in moves(plan)
+
+
+@pytest.mark.parametrize(("count", "minutes"), [(1, 0), (2, 4), (3, 8), (4, 16), (5, 30), (9, 30)])
+def test_what_nodes_refuse_in_a_row_is_asked_again_ever_later(count: int, minutes: int) -> None:
+    """Once is chance, for the next look shows why; and no other VM waits."""
+    world = observed(N1, N2, vm("a", "n1"), vm("b", "n1"))
+    past = history(refusals=(refused("a", ActionKind.MOVE, count, "notBusy: BackingUp"),))
+    plan = plan_for(world, desired("a", "n2"), desired("b", "n2"), past=past)
+    assert "b n1>n2" in moves(plan)
+    assert ("a n1>n2" in moves(plan)) == (minutes == 0)
+    for held in plan.holds:
+        assert (held.vm, held.reason) == ("a", HoldReason.REFUSED)
+        assert held.until == NOW + timedelta(minutes=minutes)
+        assert f"{count} times in a row (notBusy: BackingUp)" in hold_sentence(held)
 
 
 # Big changes

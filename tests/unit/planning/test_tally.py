@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from controller.model.control import Approval
 from controller.model.desired import DesiredState
-from controller.model.history import History, IntentState
+from controller.model.history import History, Intent, IntentState, SpecMark
 from controller.model.observed import NodeState, ObservedState
+from controller.model.plan import ActionKind
 from controller.model.policy import Mode
 from controller.planning.absorb import absorb
-from controller.planning.tally import changed, declaration_digest, vanished
+from controller.planning.tally import changed, declaration_digest, refused_in_a_row, vanished
 from tests.builders import (
     NOW,
     desired,
@@ -150,3 +152,38 @@ def test_after_a_jump_a_half_given_up_command_is_watched_anew() -> None:
     assert past.open_intents[0].first_quiet_at == NOW
     jumped = absorbed(past, specs, seconds=3600)
     assert jumped.open_intents[0].first_quiet_at == NOW + timedelta(seconds=3600)
+
+
+def closed(kind: ActionKind, number: int, seconds_ago: float, **changes: object) -> Intent:
+    """A command on `a` that a node refused, unless said otherwise."""
+    fields: dict[str, Any] = {
+        "id": f"i{number}",
+        "state": IntentState.NOT_DONE,
+        "refused": True,
+        "detail": "notBusy: x",
+        "closed_at": NOW - timedelta(seconds=seconds_ago),
+    }
+    return intent("a", "n2", kind=kind, **(fields | changes))
+
+
+def test_refusals_are_counted_in_a_row_and_each_once() -> None:
+    """However often the same past is looked at; a done command begins anew."""
+    past, move = history(), ActionKind.MOVE
+    for number in (1, 2, 2):
+        intents = (closed(move, number, 100 - number),)
+        past = replace(past, refusals=refused_in_a_row(past, intents, {}, NOW))
+    assert [(r.kind, r.count) for r in past.refusals] == [("Move", 2)]
+    done = closed(move, 3, 10, state=IntentState.DONE, refused=False)
+    assert refused_in_a_row(past, (done,), {}, NOW) == ()
+    not_sent = closed(move, 3, 10, refused=False)
+    assert refused_in_a_row(past, (not_sent,), {}, NOW) == past.refusals
+
+
+def test_another_spec_or_a_day_forgets_refusals() -> None:
+    """What was refused of the old spec says nothing of the new one."""
+    intents = (closed(ActionKind.CREATE, 1, 100),)
+    refusals = refused_in_a_row(history(), intents, {}, NOW)
+    past = history(refusals=refusals)
+    mark = SpecMark(key="name:a", digest="d", accepted="d", since=NOW - timedelta(seconds=50))
+    assert refused_in_a_row(past, intents, {"name:a": mark}, NOW) == ()
+    assert refused_in_a_row(past, intents, {}, NOW + timedelta(days=1)) == ()

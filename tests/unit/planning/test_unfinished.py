@@ -23,6 +23,7 @@ from tests.builders import (
     moving,
     node,
     observed,
+    refused,
     role,
     template,
     vm,
@@ -135,22 +136,18 @@ def test_a_vm_of_our_making_that_lacks_a_disk_is_not_finished(clustered: bool) -
 @pytest.mark.parametrize("kind", [CREATE, REGISTER])
 def test_what_no_look_shows_is_asked_again_after_a_rest(kind: ActionKind) -> None:
     """A refused creation was sent again at every look, for ever."""
-    sent = intent("new", "n1", kind=kind, state=IntentState.NOT_DONE, detail="roleNameFree: NEW")
-    past = history(intents=(sent,), absent_cycles={"name:new": 2})
+    last = refused("new", kind, 1, "roleNameFree: NEW")
+    past = history(refusals=(last,), absent_cycles={"name:new": 2})
     parts = () if kind is CREATE else (vm("new", "n1", clustered=False),)
     plan = plan_for(observed(N1, *parts), created("new"), past=past)
     held = hold(plan, "new")
     assert plan.actions == ()
-    assert sent.closed_at is not None
-    assert (held.reason, held.until) == (
-        HoldReason.COOLDOWN,
-        sent.closed_at + timedelta(seconds=600),
-    )
-    assert hold_sentence(held).startswith("a node refused it (roleNameFree: NEW); it rests until")
+    assert (held.reason, held.until) == (HoldReason.REFUSED, NOW + timedelta(seconds=600))
+    assert hold_sentence(held).startswith("a node refused it (roleNameFree: NEW); it is asked")
     later = NOW + timedelta(seconds=600)
     again = plan_for(observed(N1, *parts, at=later), created("new"), past=past, now=later)
     assert kinds(again)[0] is kind
-    seen = replace(past, intents=(replace(sent, detail="nodeUp: 2"),))
+    seen = replace(past, refusals=(replace(last, detail="nodeUp: 2"),))
     assert kinds(plan_for(observed(N1, *parts), created("new"), past=seen))[0] is kind
 
 
