@@ -1,15 +1,19 @@
 """The state directory: held by one process at a time, with the file that stops it and its token."""
 
 import fcntl
+import logging
 import os
 import pwd
 import secrets
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.errors import SpecError
 from controller.model.control import Stop, StopScope, StopSource
+
+log = logging.getLogger(__name__)
 
 REASON_CHARACTERS_MAX = 200
 TOKEN_CHARACTERS_MIN = 20
@@ -38,8 +42,10 @@ class StateLock:
                 f"the state directory {directory} is in use by process {holder}; "
                 "stop it, or give this one a directory of its own"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        # For people only: the lock holds on a full disk too.
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.write(self._file, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let another process have the directory."""
@@ -102,12 +108,15 @@ def _user(uid: int) -> str:
 def read_token(path: Path, *, make: bool) -> str:
     """The token that lets people give orders; `make`: draw one if none is there.
 
+    Where the disk takes none, it is one that nobody knows: without orders by the API the process is
+    still of use, and a file that was left empty would keep it from starting for ever.
     Raises SpecError when others than the owner can read the file, or when it holds no token.
     """
     try:
         if make and not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
+            token = secrets.token_urlsafe(32)
+            if not _keep_token(path, token):
+                return token
         with path.open("rb") as opened:
             mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
             text = opened.read(TOKEN_BYTES_MAX)
@@ -124,3 +133,25 @@ def read_token(path: Path, *, make: bool) -> str:
             "printable ASCII characters"
         )
     return token
+
+
+def _keep_token(path: Path, token: str) -> bool:
+    """Write it for its owner alone, or leave no file."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        log.critical("No token can be kept: orders by the API are refused", extra=_told(error))
+        return False
+    try:
+        os.write(file, f"{token}\n".encode())
+    except OSError as error:
+        log.critical("No token can be kept: orders by the API are refused", extra=_told(error))
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def _told(error: OSError) -> dict[str, str]:
+    return {"path": str(error.filename or ""), "reason": str(error.strerror)}

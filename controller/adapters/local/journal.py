@@ -7,9 +7,15 @@ fsync, some 0.4 ms, and there is one for each command and for each cycle in whic
 
 Every entry is (cluster, kind, key) -> JSON, with a checksum, since SQLite has none of its own. What
 history no longer needs is marked `gone` and kept for people to read, for 90 days and up to a bound.
+
+A file that is whole may still lack its end: a disk that only said that it had written, or a log
+that was cut short. So the machine's boot is kept in it, and how many commits there were beside it:
+where either differs, nothing here is trusted before the cluster was seen to be quiet.
 """
 
 import json
+import logging
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -41,7 +47,9 @@ from controller.model.history import (
 from controller.model.report import Outcome
 from controller.planning.sentences import why
 
-SCHEMA_VERSION = 2
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 3
 # Moves, commands, orders and stops that are over are kept so long, for people to read.
 KEPT_DAYS = 90
 # And no more than some 25 MB of them; enough for 90 days of a busy cluster.
@@ -62,23 +70,61 @@ CREATE TABLE entries (
     UNIQUE (cluster, kind, key)
 ) STRICT
 """
-# From the version that is the index to the next one.
-_UPGRADES = ("", "ALTER TABLE entries ADD COLUMN gone_at INTEGER")
-_UPSERT = """
-INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (cluster, kind, key)
-DO UPDATE SET body = excluded.body, checksum = excluded.checksum, gone = 0
+# One row. The total, of all checksums, tells of entries that are each sound and not the last ones.
+_LIFE = """
+CREATE TABLE life (boot TEXT NOT NULL, commits INTEGER NOT NULL, total INTEGER NOT NULL) STRICT
 """
-_INSERT = "INSERT INTO entries (cluster, kind, key, body, checksum) VALUES (?, ?, ?, ?, ?)"
-_ANSWER = "UPDATE entries SET answer = ? WHERE cluster = ? AND kind = 'intent' AND key = ?"
+_BORN = "INSERT INTO life SELECT '', 0, coalesce(sum(checksum), 0) FROM entries"
+_TOTALS = (
+    (
+        "CREATE TRIGGER total_insert AFTER INSERT ON entries"
+        " BEGIN UPDATE life SET total = total + new.checksum; END"
+    ),
+    (
+        "CREATE TRIGGER total_delete AFTER DELETE ON entries"
+        " BEGIN UPDATE life SET total = total - old.checksum; END"
+    ),
+    (
+        "CREATE TRIGGER total_update AFTER UPDATE ON entries"
+        " BEGIN UPDATE life SET total = total + new.checksum - old.checksum; END"
+    ),
+)
+_SEAL = "UPDATE entries SET checksum = seal(cluster, kind, key, body, answer, gone)"
+# From the version that is the index to the next one.
+_UPGRADES = (
+    (),
+    ("ALTER TABLE entries ADD COLUMN gone_at INTEGER",),
+    (_SEAL, _LIFE, _BORN, *_TOTALS),
+)
+# Until version 3 answers and what is gone were not part of the checksum.
+_UNSOUND_2 = "SELECT kind, key FROM entries WHERE checksum <> crc(cluster, kind, key, body) LIMIT 1"
+_UNSOUND = """
+SELECT kind, key FROM entries
+WHERE checksum <> seal(cluster, kind, key, body, answer, gone) LIMIT 1
+"""
+_INSERT = """
+INSERT INTO entries (cluster, kind, key, body, checksum)
+VALUES (?1, ?2, ?3, ?4, seal(?1, ?2, ?3, ?4, NULL, 0))
+"""
+_UPSERT = f"""{_INSERT}
+ON CONFLICT (cluster, kind, key) DO UPDATE SET
+    body = excluded.body, gone = 0,
+    checksum = seal(cluster, kind, key, excluded.body, answer, 0)
+"""
+_ANSWER = """
+UPDATE entries SET answer = ?1, checksum = seal(cluster, kind, key, body, ?1, gone)
+WHERE cluster = ?2 AND kind = 'intent' AND key = ?3
+"""
 _GONE = """
-UPDATE entries SET gone = 1, gone_at = CAST(strftime('%s', 'now') AS INTEGER)
-WHERE cluster = ? AND kind = ? AND key = ?
+UPDATE entries SET
+    gone = 1, gone_at = CAST(strftime('%s', 'now') AS INTEGER),
+    checksum = seal(cluster, kind, key, body, answer, 1)
 """
 _NOTE = """
 INSERT INTO entries (cluster, kind, key, body, checksum, gone, gone_at)
-VALUES (?, ?, ?, ?, ?, 1, CAST(strftime('%s', 'now') AS INTEGER))
+VALUES (?1, ?2, ?3, ?4, seal(?1, ?2, ?3, ?4, NULL, 1), 1, CAST(strftime('%s', 'now') AS INTEGER))
 """
+_COUNT = "UPDATE life SET commits = commits + 1 RETURNING commits"
 _PURGE = """
 DELETE FROM entries WHERE gone = 1 AND (
     gone_at < CAST(strftime('%s', 'now') AS INTEGER) - ?
@@ -86,11 +132,11 @@ DELETE FROM entries WHERE gone = 1 AND (
         SELECT number FROM entries WHERE gone = 1 ORDER BY number DESC LIMIT 1 OFFSET ?))
 """
 _PAST = """
-SELECT kind, key, body, checksum, answer FROM entries
+SELECT kind, key, body, checksum, answer, gone FROM entries
 WHERE cluster = ? AND kind IN ('intent', 'foreign', 'order') ORDER BY number
 """
 _LOAD = """
-SELECT kind, key, body, checksum, answer FROM entries
+SELECT kind, key, body, checksum, answer, gone FROM entries
 WHERE cluster = ? AND gone = 0 ORDER BY number
 """
 
@@ -120,9 +166,13 @@ Entries = dict[tuple[str, str], str]
 class SqliteJournal:
     """Memory that survives `kill -9`; one process at a time (see `StateLock`)."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened yet: `load` finds out whether the file can be used."""
+    def __init__(self, path: Path, *, boot: str | None = None) -> None:
+        """Nothing is opened yet: `load` finds out whether the file can be used.
+
+        `boot` names the run of this machine, from its start to its end; absent: Linux' own name.
+        """
         self._path = path
+        self._boot = boot
         self._connection: sqlite3.Connection | None = None
         self._written: dict[str, Entries] = {}
         self._purged_at = monotonic()
@@ -133,10 +183,10 @@ class SqliteJournal:
         A file that is damaged, that a newer version wrote, or that cannot be written to raises
         JournalBroken and is left as it is, for a person to look at.
         """
-        with self._writing("read") as connection:
+        with self._transaction("read") as connection:
             rows = self._sound(connection.execute(_LOAD, (cluster,)).fetchall(), cluster)
             entries: Entries = {(kind, key): body for kind, key, body, *_ in rows}
-            unanswered = {key for _, key, _, _, answer in rows if answer is None}
+            unanswered = {key for _, key, _, _, answer, _ in rows if answer is None}
             try:
                 history = _history(cluster, entries, unanswered)
             except ValidationError as error:
@@ -148,9 +198,9 @@ class SqliteJournal:
         """Make the intent durable; an id that exists already is refused."""
         body = _text(_INTENT, intent, _VOLATILE)
         with self._writing("write an intent to") as connection:
-            connection.execute(_INSERT, _row(cluster, "intent", intent.id, body))
+            connection.execute(_INSERT, (cluster, "intent", intent.id, body))
             # Before the first intent an empty journal cannot be told from a lost one.
-            connection.execute(_UPSERT, _row(cluster, *_TRUST, "{}"))
+            connection.execute(_UPSERT, (cluster, *_TRUST, "{}"))
         written = self._written.setdefault(cluster, {})
         written["intent", intent.id] = body
         written[_TRUST] = "{}"
@@ -164,8 +214,11 @@ class SqliteJournal:
         if not (changed or gone or outcomes):
             return
         with self._writing("write to") as connection:
-            connection.executemany(_UPSERT, [_row(cluster, *at, body) for at, body in changed])
-            connection.executemany(_GONE, [(cluster, *at) for at in gone])
+            connection.executemany(_UPSERT, [(cluster, *at, body) for at, body in changed])
+            connection.executemany(
+                f"{_GONE} WHERE cluster = ? AND kind = ? AND key = ?",
+                [(cluster, *at) for at in gone],
+            )
             if gone and monotonic() - self._purged_at >= PURGE_SECONDS:
                 _purge(connection)
                 self._purged_at = monotonic()
@@ -176,17 +229,17 @@ class SqliteJournal:
         """Make an order durable, for people: what it leads to is kept with the history."""
         body = _text(_ORDER, order)
         with self._writing("write an order to") as connection:
-            connection.execute(_NOTE, _row(order.cluster, "order", order.id, body))
+            connection.execute(_NOTE, (order.cluster, "order", order.id, body))
 
     def past(self, cluster: str) -> Past:
         """Commands, moves by others and orders of the last 90 days, oldest first.
 
         Raises JournalBroken.
         """
-        with self._writing("read") as connection:
+        with self._transaction("read") as connection:
             rows = self._sound(connection.execute(_PAST, (cluster,)).fetchall(), cluster)
         of = {
-            kind: [(body, answer) for k, _, body, _, answer in rows if k == kind]
+            kind: [(body, answer) for k, _, body, _, answer, _ in rows if k == kind]
             for kind in ("intent", "foreign", "order")
         }
         return Past(
@@ -202,17 +255,27 @@ class SqliteJournal:
             self._connection = None
 
     def _sound(self, rows: list[Any], cluster: str) -> list[Any]:
-        for kind, key, body, checksum, _ in rows:
-            if checksum != _row(cluster, kind, key, body)[-1]:
+        for kind, key, body, checksum, answer, gone in rows:
+            if checksum != _seal(cluster, kind, key, body, answer, gone):
                 raise JournalBroken(f"{self._path} is damaged: entry {kind} {key}")
         return rows
 
     @contextmanager
     def _writing(self, verb: str) -> Iterator[sqlite3.Connection]:
-        """One transaction, on the disk when the block has ended."""
+        """One transaction, on the disk when the block has ended, and counted."""
+        with self._transaction(verb) as connection:
+            yield connection
+            (count,) = connection.execute(_COUNT).fetchone()
+        try:
+            _write_count(self._path, count)
+        except OSError as error:
+            raise JournalBroken(f"could not count a commit of {self._path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self, verb: str) -> Iterator[sqlite3.Connection]:
         try:
             if self._connection is None:
-                self._connection = _open(self._path)
+                self._connection = _open(self._path, self._boot or _boot_of_linux())
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -222,15 +285,17 @@ class SqliteJournal:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: text that is none
             raise JournalBroken(f"could not {verb} {self._path}: {error}") from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open the file, prove it whole and writable, and make its table if it is new."""
+def _open(path: Path, boot: str) -> sqlite3.Connection:
+    """Open the file, prove it whole and writable, and make its tables if it is new."""
     # One caller at a time, though not always on the thread that opened it.
     connection = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
     try:
+        connection.create_function("seal", 6, _seal, deterministic=True)
+        connection.create_function("crc", 4, _crc, deterministic=True)
         (report,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if report != "ok":
             raise JournalBroken(f"{path} is damaged: {report}")
@@ -241,18 +306,75 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         if version == 0:
-            connection.execute(_SCHEMA)
+            for statement in (_SCHEMA, _LIFE, _BORN, *_TOTALS):
+                connection.execute(statement)
         else:
-            for upgrade in _UPGRADES[version:]:
-                connection.execute(upgrade)
+            unsound = _UNSOUND if version == SCHEMA_VERSION else _UNSOUND_2
+            for kind, key in connection.execute(unsound):
+                raise JournalBroken(f"{path} is damaged: entry {kind} {key}")
+            for statement in (s for upgrade in _UPGRADES[version:] for s in upgrade):
+                connection.execute(statement)
+        count = _recognise(connection, path, boot)
         _purge(connection)
         # Writes the file's header each time: a disk that takes no writes is found here, not later.
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+        _write_count(path, count)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _recognise(connection: sqlite3.Connection, path: Path, boot: str) -> int:
+    """Trust nothing in the file if its last commits may be missing; count this one."""
+    ((known_boot, commits, total),) = connection.execute("SELECT * FROM life")
+    (found,) = connection.execute("SELECT coalesce(sum(checksum), 0) FROM entries").fetchone()
+    if found != total:
+        raise JournalBroken(f"{path} is damaged: its entries are not those that were last written")
+    counted = _read_count(path)
+    doubt = ""
+    if known_boot != boot:
+        doubt = "the machine was started anew since it was written"
+    elif counted is None or counted > commits:
+        doubt = f"it knows {commits} commits, and {counted or 'nobody knows how many'} were made"
+    if doubt and connection.execute(f"{_GONE} WHERE kind = 'trust' AND gone = 0").rowcount:
+        log.critical(
+            "The journal may lack its end: everything is looked at anew before anything is done",
+            extra={"path": str(path), "reason": doubt},
+        )
+    count: int = max(commits, counted or 0) + 1
+    connection.execute("UPDATE life SET boot = ?, commits = ?", (boot, count))
+    return count
+
+
+# The count lies beside the file and is not synced: it tells of a log that was cut while the machine
+# ran on. Of a machine that went down, the boot tells.
+_COUNT_WIDTH = 20
+
+
+def _count_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}-count")
+
+
+def _read_count(path: Path) -> int | None:
+    try:
+        text = _count_file(path).read_bytes()[:_COUNT_WIDTH]
+    except FileNotFoundError:
+        return None
+    return int(text) if len(text) == _COUNT_WIDTH and text.isdigit() else None
+
+
+def _write_count(path: Path, count: int) -> None:
+    file = os.open(_count_file(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, f"{count:0{_COUNT_WIDTH}}".encode())
+    finally:
+        os.close(file)
+
+
+def _boot_of_linux() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _purge(connection: sqlite3.Connection) -> None:
@@ -339,9 +461,12 @@ def _recalled(intent: Intent, is_answered: bool) -> Intent:
     return replace(intent, unknown=True)
 
 
-def _row(cluster: str, kind: str, key: str, body: str) -> tuple[str, str, str, str, int]:
-    checksum = zlib.crc32("\0".join((cluster, kind, key, body)).encode())
-    return cluster, kind, key, body, checksum
+def _seal(*values: str | int | None) -> int:
+    return zlib.crc32(repr(values).encode())
+
+
+def _crc(*values: str) -> int:
+    return zlib.crc32("\0".join(values).encode())
 
 
 def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = None) -> str:

@@ -4,6 +4,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -374,8 +375,7 @@ def test_the_past_ends_after_ninety_days(path: Path) -> None:
         journal.note(replace(order(), id=str(days)))
         with closing(sqlite3.connect(path)) as connection, connection:
             sql = "UPDATE entries SET gone_at = gone_at - ? WHERE key = ?"
-            connection.execute(sql, (days * 86400, str(days)))
-            assert connection.total_changes == 1, number
+            assert connection.execute(sql, (days * 86400, str(days))).rowcount == 1, number
     killed(journal)
     journal = SqliteJournal(path)
     assert journal.load("demo") == full_history()
@@ -389,11 +389,16 @@ def test_a_journal_of_the_first_version_is_taken_over(path: Path) -> None:
     journal.keep("demo", full_history(), (submitted(),))
     killed(journal)
     with closing(sqlite3.connect(path)) as connection, connection:
+        for event in ("insert", "delete", "update"):
+            connection.execute(f"DROP TRIGGER total_{event}")
+        connection.create_function("crc", -1, lambda *t: zlib.crc32("\0".join(t).encode()))
+        connection.execute("UPDATE entries SET checksum = crc(cluster, kind, key, body)")
         connection.execute("ALTER TABLE entries DROP COLUMN gone_at")
+        connection.execute("DROP TABLE life")
         connection.execute("PRAGMA user_version = 1")
     for _ in range(2):
         journal = SqliteJournal(path)
-        assert journal.load("demo") == full_history()
+        assert journal.load("demo") == replace(full_history(), trusted=False)
         killed(journal)
     journal = SqliteJournal(path)
     journal.note(order())
