@@ -1,7 +1,7 @@
 """A simulated cluster on the network, and the files that a client needs to reach it."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from controller.adapters.specs.once import bytes_of
 from controller.errors import SpecError
 from controller.model.spec import API_VERSION
+from controller.model.transcript import TRANSCRIPT, read_transcript
 from controller.simulator.config import load_world
+from controller.simulator.replay import ReplayedSite
 from controller.simulator.serve import SimulatedSite
 
 SIMULATOR_USER = "demo"
@@ -30,33 +32,40 @@ async def serve_world(
     port: int = 0,
     speed: float = 1.0,
 ) -> AsyncIterator[SimulatedSite]:
-    """Serve a world.yaml behind WinRM, and write into `directory` what a client needs.
+    """Serve a world.yaml, or what `record` wrote, behind WinRM.
 
-    That is `account` (user name and password), `ca.pem` (the authority that signed the nodes'
-    certificates) and `config.yaml`, a FailoverCluster document: that of `declared` with its
-    connection filled in, or one in mode Observe. Raises SpecError for a
-    world that can't be read or served.
+    Written into `directory` is what a client needs: `account` (user name and password), `ca.pem`
+    (the authority that signed the nodes' certificates) and `config.yaml`, a FailoverCluster
+    document: that of `declared` with its connection filled in, or one in mode Observe.
+    Raises SpecError for a world that can't be read or served.
     """
-    try:
-        world = load_world(bytes_of(world_file).decode(), started=datetime.now(UTC))
-    except ValidationError as error:
-        faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
-        raise SpecError("\n".join(f"{world_file}: {fault}" for fault in faults)) from None
-    except ValueError as error:
-        raise SpecError(f"{world_file}: {error}") from error
     password = secrets.token_urlsafe(18)
+    options = {"user": SIMULATOR_USER, "password": password, "port": port, "speed": speed}
+    site = _site_of(world_file, options)
     account = _write_account(directory, password)
-    site = SimulatedSite(world, user=SIMULATOR_USER, password=password, port=port, speed=speed)
     async with site:
         ca_file = directory / "ca.pem"
         ca_file.write_bytes(site.ca_file.read_bytes())
         document = (
-            yaml.safe_load(bytes_of(declared)) if declared else _observing(world.cluster.name)
+            yaml.safe_load(bytes_of(declared)) if declared else _observing(site.world.cluster.name)
         )
         document["spec"]["connection"] = _connection_to(site, account, ca_file)
         config = yaml.safe_dump(document, sort_keys=False)
         (directory / "config.yaml").write_text(config, encoding="utf-8")
         yield site
+
+
+def _site_of(file: Path, options: Mapping[str, Any]) -> SimulatedSite:
+    text = bytes_of(file).decode()
+    if text.startswith("{") and f'"{TRANSCRIPT}"' in text[:200]:
+        return ReplayedSite(read_transcript(text, str(file)), **options)
+    try:
+        return SimulatedSite(load_world(text, started=datetime.now(UTC)), **options)
+    except ValidationError as error:
+        faults = ("{}: {}".format(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
+        raise SpecError("\n".join(f"{file}: {fault}" for fault in faults)) from None
+    except ValueError as error:
+        raise SpecError(f"{file}: {error}") from error
 
 
 def _write_account(directory: Path, password: str) -> Path:

@@ -12,6 +12,7 @@ from controller.cli import (
     history,
     orders,
     plan,
+    record,
     run,
     schema,
     simulate,
@@ -38,6 +39,7 @@ commands.command()(plan.plan)
 commands.command()(apply.apply)
 commands.command()(snapshot.snapshot)
 commands.command()(doctor.doctor)
+commands.command()(record.record)
 commands.command()(status.status)
 commands.command()(explain.explain)
 commands.command()(history.history)
