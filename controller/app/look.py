@@ -87,10 +87,15 @@ async def observe_once(cluster: Document) -> ObservedState:
 
 
 def plan_once(
-    desired: DesiredState, observed: ObservedState
+    desired: DesiredState, observed: ObservedState, before: DesiredState | None = None
 ) -> tuple[Plan, tuple[AuditFinding, ...]]:
-    """What a controller would do that saw this state often enough to believe it."""
-    history = _as_if_watched(desired, observed)
+    """What a controller would do that saw this state often enough to believe it.
+
+    `before`: what was declared until now, so that the brakes see what changes.
+    """
+    history = _as_if_watched(before or desired, observed)
+    if before is not None:
+        history = absorb(history, desired, observed, observed.completed_at)
     return decide(desired, observed, history, observed.completed_at)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from controller.cli import markdown
+
 if TYPE_CHECKING:
     from controller.model.observed import ObservedState
 
@@ -59,19 +61,15 @@ def show(tables: Sequence[Table], data: Any, output: Output) -> None:
 def as_text(table: Table, output: Output) -> str:
     """The table as aligned columns or as Markdown, without a line feed at its end."""
     if output is Output.MARKDOWN:
-        lines = [table.columns, ("---",) * len(table.columns), *table.rows]
-        text = "\n".join(f"| {' | '.join(map(_markdown, line))} |" for line in lines)
-        return f"**{table.title}**\n\n{text}" if table.title else text
+        escaped = tuple(tuple(map(markdown.text, row)) for row in table.rows)
+        head = [f"**{table.title}**", ""] if table.title else []
+        return "\n".join([*head, *markdown.table(table.columns, escaped)]).rstrip("\n")
     kept = len(table.columns) - (0 if output is Output.WIDE else table.wide)
     rows = [table.columns[:kept], *(row[:kept] for row in table.rows)]
     widths = [max(len(row[i]) for row in rows) for i in range(kept)]
     lines_ = ["   ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     title = [clean(table.title)] if table.title else []
     return "\n".join(line.rstrip() for line in (*title, *lines_))
-
-
-def _markdown(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def say(message: str) -> None:

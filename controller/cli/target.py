@@ -50,16 +50,24 @@ class Target:
         from controller.app import look
         from controller.model.json_documents import read_snapshot
 
-        placements = look.read_specs(specs)
-        clusters = once.read_clusters(self.config) if self.config is not None else ()
         if self.snapshot is not None:
             observed = read_snapshot(once.bytes_of(self.snapshot), str(self.snapshot))
-            if not clusters:
-                return look.declare_with_defaults(observed.cluster, placements), observed
-            cluster = once.choose_cluster(clusters, self.cluster or observed.cluster)
-            return look.declare(cluster, placements, clusters=clusters), observed
-        if not clusters:
+            return self.desired(specs, observed), observed
+        if self.config is None:
             raise SpecError("give --config to ask a cluster, or --snapshot to plan on a file")
+        clusters = once.read_clusters(self.config)
         cluster = once.choose_cluster(clusters, self.cluster)
-        desired = look.declare(cluster, placements, clusters=clusters)
+        desired = look.declare(cluster, look.read_specs(specs), clusters=clusters)
         return desired, asyncio.run(look.observe_once(cluster))
+
+    def desired(self, specs: Sequence[str], observed: "ObservedState") -> "DesiredState":
+        """The desired state of the cluster that was observed."""
+        from controller.adapters.specs import once
+        from controller.app import look
+
+        placements = look.read_specs(specs)
+        if self.config is None:
+            return look.declare_with_defaults(observed.cluster, placements)
+        clusters = once.read_clusters(self.config)
+        cluster = once.choose_cluster(clusters, self.cluster or observed.cluster)
+        return look.declare(cluster, placements, clusters=clusters)
