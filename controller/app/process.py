@@ -102,8 +102,11 @@ class Controller:
                 sources=self._sources.all(),
                 aside=self._aside,
             )
+            forges = self._sources.statuses()
+            for forge in forges:
+                stack.callback(forge.close)
             self._reaches = self._reach_all(clusters)
-            reporter = Reporter([self.metrics, self.board, *sinks])
+            reporter = Reporter([self.metrics, self.board, *forges, *sinks])
             self._manager = Manager(
                 desired=self._desired,
                 reconcilers=[self._reconciler(name, reporter) for name in self._reaches],

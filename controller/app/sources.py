@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from controller.adapters.forge.commit_status import CommitStatus, Forge
 from controller.adapters.specs.directory import DirectorySource
 from controller.adapters.specs.git.address import is_address, parse_address
 from controller.adapters.specs.git.source import GitSource
@@ -38,6 +39,22 @@ class SpecSources:
             for source in self.repositories
             if "webhook-secret" in source.address.files
         }
+
+    def statuses(self) -> tuple[CommitStatus, ...]:
+        """Who tells a forge what became of its commits."""
+        return tuple(
+            CommitStatus(
+                Forge(
+                    source=address.name,
+                    url=address.status,
+                    token=address.files["status-token"],
+                    ca=address.files.get("status-ca"),
+                    proxy=address.proxy,
+                )
+            )
+            for address in (source.address for source in self.repositories)
+            if address.status is not None
+        )
 
     def close(self) -> None:
         """End what runs beside."""

@@ -9,13 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.test_operator import OWNERNODE, ROOT, place, run, set_mode, wait_until_ready
+from tests.support.forge import Api
 from tests.support.repository import Repository
 
 __all__ = ["place"]  # the fixture of a simulated cluster that is being served
@@ -62,14 +63,21 @@ def owners(report: dict[str, Any]) -> dict[str, str]:
     return {vm["vm"]: vm["owner"] for vm in report["vms"] if vm["verdict"] == "Settled"}
 
 
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api().serving() as serving:
+        yield serving
+
+
 @pytest.mark.timeout(240)
-def test_commits_move_a_vm_and_a_bad_one_only_says_so(place: Path) -> None:
+def test_commits_move_a_vm_and_a_bad_one_only_says_so(place: Path, api: Api) -> None:
     """Commit, push, moved; then a bad commit, its mending, and a VM that leaves the specs."""
     repository = Repository(place / "team")
     repository.commit({"ops/sql01.yaml": placement("SQL01", "HV01")})
     first = repository.commit({"ops/web01.yaml": placement("WEB01", "HV01")})
     (place / "hook").write_text(SECRET)
     address = f"{repository.address}?path=ops&interval=1h&webhook-secret={place}/hook"
+    address += f"&status={api.url}/repos/corp/team/statuses&status-token={place}/hook"
     config = set_mode(place, "Enforce")
     command = [*OWNERNODE, "run", "--config", config, "--specs", address]
     command += ["--state", place / "state", "--listen", URL.removeprefix("http://")]
@@ -111,6 +119,9 @@ def test_commits_move_a_vm_and_a_bad_one_only_says_so(place: Path) -> None:
         assert controller.wait(timeout=10) == 0
         assert controller.stderr is not None
         logged = controller.stderr.read()
+    told = {(path[-40:], body["state"]) for path, _, body in api.so_far()}
+    assert {(first, "pending"), (first, "success"), (second, "success"), (bad, "failure")} <= told
+    assert (bad, "success") not in told
     assert f"main@sha1:{bad[:12]} is not taken: team:ops/sql01.yaml:4:" in logged
     assert f"SQL01 is no longer declared since main@sha1:{third[:12]}" in logged
 

@@ -21,15 +21,25 @@ INTERVAL_SECONDS_DEFAULT = 60
 BRANCH_DEFAULT = "main"
 PATHS_MAX = 50
 
-_SOURCE = ("branch", "tag", "commit", "path", "interval", "name", "accept", "webhook-secret")
+_SOURCE = ("branch", "tag", "commit", "path", "interval", "name", "accept")
+_FORGE = ("webhook-secret", "status", "status-token", "status-ca")
 _TRUST = ("gpg-keys", "allowed-signers")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "https": (*_SOURCE, *_TRUST, "credentials", "ca", "proxy"),
-    "ssh": (*_SOURCE, *_TRUST, "ssh-key", "known-hosts"),
-    "file": (*_SOURCE, *_TRUST),
+    "https": (*_SOURCE, *_TRUST, *_FORGE, "credentials", "ca", "proxy"),
+    "ssh": (*_SOURCE, *_TRUST, *_FORGE, "ssh-key", "known-hosts"),
+    "file": (*_SOURCE, *_TRUST, *_FORGE),
 }
 _FILES = frozenset(
-    {"credentials", "ca", "ssh-key", "known-hosts", "gpg-keys", "allowed-signers", "webhook-secret"}
+    {
+        *_TRUST,
+        "credentials",
+        "ca",
+        "ssh-key",
+        "known-hosts",
+        "webhook-secret",
+        "status-token",
+        "status-ca",
+    }
 )
 _COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 # What git allows in a ref is more; this is what can be read aloud and never begins an option.
@@ -64,6 +74,8 @@ class Address:
     accept: str | None
     """A commit that a person looked at: taken even where history or size speak against it."""
     proxy: str | None
+    status: str | None
+    """Where the status of a commit is set, up to `/statuses`."""
     files: Mapping[str, Path]
     """Option -> file, for those options that name one."""
 
@@ -114,6 +126,7 @@ def parse_address(text: str) -> Address:
         interval_seconds=_interval(shown, single.get("interval")),
         accept=accept,
         proxy=_proxy(shown, single.get("proxy")),
+        status=_status(shown, single),
         files={name: Path(value) for name, value in single.items() if name in _FILES},
     )
 
@@ -214,6 +227,20 @@ def _interval(shown: str, text: str | None) -> int:
     if seconds is None or not 1 <= seconds <= 86400:
         raise SpecError(f"{shown}: interval is {text!r}, expected 1s to 24h, such as 1m")
     return seconds
+
+
+def _status(shown: str, single: Mapping[str, str]) -> str | None:
+    text = single.get("status")
+    if text is None and "status-token" not in single:
+        return None
+    if text is None or "status-token" not in single:
+        raise SpecError(f"{shown}: status=URL and status-token=FILE belong together")
+    parts = urlsplit(text)
+    at_home = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    plain = parts.scheme == "https" or at_home
+    if not plain or parts.username or parts.query or not parts.path.endswith("/statuses"):
+        raise SpecError(f"{shown}: status is {text!r}, expected https://... that ends in /statuses")
+    return text
 
 
 def _proxy(shown: str, text: str | None) -> str | None:

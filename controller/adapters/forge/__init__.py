@@ -1,0 +1,1 @@
+"""Tells a forge (GitHub, GitLab) what became of a commit."""
