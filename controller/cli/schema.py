@@ -28,7 +28,10 @@ def crd(
 
 def schema(
     kind: Annotated[
-        str, typer.Argument(help="A kind of spec, or snapshot, plan or report.", metavar="KIND")
+        str,
+        typer.Argument(
+            help="A kind of spec, any of them, or snapshot, plan or report.", metavar="KIND"
+        ),
     ],
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of one kind of document."""
@@ -36,7 +39,7 @@ def schema(
 
     from controller.model import json_documents
     from controller.model.names import same_name
-    from controller.model.schemas import schema_of
+    from controller.model.schemas import schema_of, schema_of_any
     from controller.model.spec import KINDS
 
     documents = {
@@ -44,12 +47,13 @@ def schema(
         "plan": json_documents.PLAN,
         "report": json_documents.REPORT,
     }
-    known = (*KINDS, *documents)
+    known = (*KINDS, "any", *documents)
     found = next((name for name in known if same_name(name, kind)), None)
     if found is None:
         say(f"ownernode: there is no kind {kind!r}; expected one of {', '.join(known)}")
         raise typer.Exit(2)
-    made = (
-        json_documents.document_schema(documents[found]) if found in documents else schema_of(found)
-    )
+    if found in documents:
+        made = json_documents.document_schema(documents[found])
+    else:
+        made = schema_of_any() if found == "any" else schema_of(found)
     print(json.dumps(made, indent=2, ensure_ascii=False))

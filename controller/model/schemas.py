@@ -19,6 +19,30 @@ def schema_of(kind: str) -> Schema:
     }
 
 
+def schema_of_any() -> Schema:
+    """One JSON Schema for documents of every kind, for editors that know only the file's name.
+
+    By `if` and `then` and not by `oneOf`, so that an editor speaks of the kind that is meant.
+    """
+    kinds = {kind: schema_of(kind) for kind in KINDS}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://ownernode.io/v1alpha1/any.json",
+        "title": "A document of ownernode",
+        "type": "object",
+        "required": ["apiVersion", "kind"],
+        "properties": {"kind": {"enum": list(kinds)}},
+        "allOf": [
+            {"if": {"properties": {"kind": {"const": kind}}}, "then": _part(schema)}
+            for kind, schema in kinds.items()
+        ],
+    }
+
+
+def _part(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if not key.startswith("$")}
+
+
 def inlined(schema: Mapping[str, Any]) -> Schema:
     """The schema as one tree: no references, no null, no generated titles.
 
