@@ -142,6 +142,8 @@ class HoldReason(StrEnum):
     """After it, the loss of a node could no longer be borne."""
     NODE_LIMIT = "NodeLimit"
     CLUSTER_LIMIT = "ClusterLimit"
+    FAULT_DOMAIN = "FaultDomain"
+    """VMs of another fault domain are under way."""
     PREFLIGHT = "Preflight"
     """A check says that the VM can't be moved live as it is, wherever to."""
     TARGET_UNFIT = "TargetUnfit"

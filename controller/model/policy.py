@@ -3,9 +3,12 @@
 A spec may override those that have a field; nothing else in the code holds such a number.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
+from controller.model.names import fold
 from controller.model.window import ChangeWindow
 
 GIB = 1024**3
@@ -77,6 +80,9 @@ class Policy:
     """Longer than both without a look: the clock jumped, or the machine stood still."""
     node_failures_tolerated: int = 0
     """Nodes that may fail with room left for all their VMs."""
+    fault_domains: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Folded node name -> what fails together with it, such as a rack. Empty: nobody said.
+    What is under way at one time is of one of them: so many VMs are lost with it at most."""
     windows: tuple[ChangeWindow, ...] = ()
     """When changes may start; none: always."""
     settle_seconds: float = 60.0
@@ -90,6 +96,10 @@ class Policy:
     bandwidth_bytes_per_second: float = 1.0 * GIB
     """Assumed until migrations were measured; only estimates rest on it."""
     move_overhead_seconds: float = 4.0
+
+    def fault_domain(self, node: str) -> str:
+        """What fails together with the node: where nobody said, all of it or the node alone."""
+        return self.fault_domains.get(fold(node), f"node {node}" if self.fault_domains else "")
 
     def reserve_bytes(self, node_memory_bytes: int) -> int:
         """Memory to leave free on a node of this size, in bytes."""

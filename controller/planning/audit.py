@@ -25,7 +25,12 @@ from controller.planning.audit_brakes import (
     check_sight,
     check_trouble,
 )
-from controller.planning.audit_memory import check_certificate, check_limits, check_memory
+from controller.planning.audit_memory import (
+    check_certificate,
+    check_domains,
+    check_limits,
+    check_memory,
+)
 from controller.planning.audit_pace import (
     check_canary,
     check_change,
@@ -299,6 +304,7 @@ _RULES: tuple[Rule, ...] = (
     _kinds,
     check_memory,
     check_limits,
+    check_domains,
     check_certificate,
     check_orders,
     check_right,

@@ -83,6 +83,21 @@ def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
             yield _found("cluster limit", moves[-1], f"{len(under_way) + len(moves)} at once")
 
 
+def check_domains(w: World, now: datetime) -> Iterator[AuditFinding]:
+    """All VMs that are under way at one time come from one fault domain."""
+    policy = w.desired.policy
+    waves: dict[int, list[Action]] = {}
+    for action in w.plan.moves if policy.fault_domains else ():
+        waves.setdefault(action.wave, []).append(action)
+    for wave, moves in sorted(waves.items()):
+        sources = [a.source or "" for a in moves]
+        sources += [m.source for m in w.moving] if wave == 0 else []
+        domains = {policy.fault_domains.get(fold(n), fold(n)) for n in sources}
+        if len(domains) > 1:
+            detail = f"VMs of {', '.join(sorted(domains))} would be under way at once"
+            yield _found("fault domain", moves[-1], detail)
+
+
 def check_certificate(w: World, now: datetime) -> Iterator[AuditFinding]:
     """Cost, counts and bounds are what they are claimed to be."""
     claimed, moves = w.plan.certificate, w.plan.moves

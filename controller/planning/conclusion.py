@@ -134,6 +134,11 @@ def _later(decided: Decided, case: Case, action: Action) -> Hold | None:
                 "moves_under_way": str(len(view.flights)),
                 "moves_per_cluster_max": str(view.cluster_limit),
             }
+        case HoldReason.FAULT_DOMAIN:
+            evidence |= {
+                "domain": view.desired.policy.fault_domain(view.title(node)),
+                "domain_at_work": blocked.domain,
+            }
         case HoldReason.CANARY:
             due = len({a.key for a in decided.actions if a.kind is ActionKind.MOVE})
             evidence |= {"moves_due": str(due)}

@@ -197,6 +197,9 @@ def _policy(spec: FailoverClusterSpec) -> Policy:
         changes_per_commit_share=spec.brakes.changes_per_commit / 100,
         moves_per_vm_per_day_max=spec.brakes.moves_per_vm_per_day,
         node_failures_tolerated=spec.capacity.tolerate_node_failures,
+        fault_domains=_read_only(
+            {fold(n.name): n.fault_domain for n in spec.nodes if n.fault_domain is not None}
+        ),
         windows=tuple(_window(window) for window in spec.windows),
     )
     reserve = spec.capacity.memory_reserve

@@ -16,7 +16,7 @@ from typing import Final
 from controller.model.names import fold
 from controller.model.plan import HoldReason
 from controller.model.policy import Policy
-from controller.planning.guards import canary_width
+from controller.planning.guards import canary_width, domain_at_work
 from controller.planning.view import View
 
 WAVE_SECONDS: Final = 1.0
@@ -57,6 +57,8 @@ class Blocked:
 
     reason: HoldReason
     node: str = ""
+    domain: str = ""
+    """The fault domain that it waits for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,7 @@ class _Replay:
         self._room = dict(view.room_now)
         self._slots = dict(view.slots_used)
         self._under_way = len(view.flights)
+        self._sources = [flight.source for flight in view.flights]
         self._starts_now_max = starts_now_max
         self._started = 0
         self._on_hop = {s.key for s in ordered if s.hop_for is not None}
@@ -305,6 +308,9 @@ class _Replay:
                 return Blocked(reason=HoldReason.NODE_LIMIT, node=node)
         if self._under_way >= max(self._view.cluster_limit, least):
             return Blocked(reason=HoldReason.CLUSTER_LIMIT)
+        at_work = domain_at_work(self._view.desired.policy, step.source, self._sources)
+        if at_work is not None:
+            return Blocked(reason=HoldReason.FAULT_DOMAIN, node=step.source, domain=at_work)
         if at_start and self._starts_now_max is not None and self._started >= self._starts_now_max:
             return Blocked(reason=HoldReason.CANARY)
         if step.waits and at_start:
@@ -317,6 +323,7 @@ class _Replay:
         for node in (step.source, step.target):
             self._slots[node] = self._slots.get(node, 0) + 1
         self._under_way += 1
+        self._sources.append(step.source)
         self._started += 1
         heapq.heappush(self._running, (self._now + self._seconds(step.memory_bytes), i))
 
@@ -331,9 +338,14 @@ class _Replay:
         while self._running and self._running[0][0] <= self._now:
             _, number = heapq.heappop(self._running)
             self._under_way -= 1
-            nodes = self._land(number)
-            for node in nodes:
+            self._sources.remove(self._source(number))
+            for node in self._land(number):
                 self._slots[node] -= 1
+
+    def _source(self, number: int) -> str:
+        return (
+            self._view.flights[-1 - number].source if number < 0 else self._ordered[number].source
+        )
 
     def _land(self, number: int) -> set[str]:
         if number < 0:

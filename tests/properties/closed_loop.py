@@ -128,6 +128,11 @@ class Loop:
             policy.moves_per_node_max
         )
         assert len(self.in_flight) + 1 <= policy.moves_per_cluster_max
+        racks = {
+            policy.fault_domains.get(fold(a.source or ""), a.source)
+            for a in (*self.in_flight.values(), action)
+        }
+        assert len(racks) == 1 or not policy.fault_domains
         coming = sum(
             a.memory_bytes for a in self.in_flight.values() if fold(a.target) == fold(target.name)
         )

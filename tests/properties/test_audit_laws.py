@@ -146,6 +146,7 @@ def _policies(draw: st.DrawFn, limits: Policy) -> Policy:
         canary_free_moves=draw(st.sampled_from((1, 3, 1000))),
         changes_per_commit_min=draw(st.integers(0, 5)),
         moves_per_vm_per_day_max=draw(st.integers(1, 3)),
+        fault_domains=draw(st.sampled_from(({}, {}, {"n1": "a", "n2": "a"}, {"n1": "a"}))),
         node_failures_tolerated=draw(st.sampled_from((0, 0, 1, 2))),
         windows=tuple(draw(st.lists(_windows(), max_size=2))) if rarely(draw, 3) else (),
     )

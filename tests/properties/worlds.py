@@ -79,6 +79,7 @@ def worlds(draw: st.DrawFn, *, nodes_max: int = 4, vms_max: int = 6, limits: boo
         policy(
             moves_per_node_max=draw(st.integers(1, 2)),
             moves_per_cluster_max=draw(st.integers(1, 3)),
+            fault_domains=draw(st.sampled_from(({}, {}, {"n1": "a", "n2": "a", "n3": "b"}))),
         )
         if limits
         else policy()

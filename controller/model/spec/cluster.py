@@ -120,7 +120,9 @@ class ClusterNode(Part):
     name: NodeName = Field(description="The node's name in the cluster.")
     labels: Labels = Field(default_factory=dict, description="Labels that rules select by.")
     fault_domain: LabelValue | None = Field(
-        default=None, description="What fails together with this node, such as a rack."
+        default=None,
+        description="What fails together with this node, such as a rack. VMs of one fault domain "
+        "are moved at a time; a node without one is a domain of its own.",
     )
 
 
@@ -265,11 +267,11 @@ class FailoverClusterSpec(Spec):
             )
         yield from repeated(connection.nodes, "connection", "nodes")
         folded: dict[str, str] = {}
-        for node in connection.addresses:
-            other = folded.setdefault(fold(node), node)
-            if other != node:
+        for name in connection.addresses:
+            other = folded.setdefault(fold(name), name)
+            if other != name:
                 yield Contradiction(
-                    at=("connection", "addresses", node),
+                    at=("connection", "addresses", name),
                     message=f"names the same node as {other}: Windows does not tell case",
                 )
         if self.migration.per_cluster < self.migration.per_node:
@@ -279,6 +281,11 @@ class FailoverClusterSpec(Spec):
                 f"perCluster {self.migration.per_cluster}",
                 expected="perCluster not below perNode",
             )
+        yield from repeated(tuple(node.name for node in self.nodes), "nodes")
+        for index, node in enumerate(self.nodes):
+            if node.fault_domain is None and not node.labels:
+                message = f"says nothing of {node.name}"
+                yield Contradiction(at=("nodes", index), message=message, expected="faultDomain")
         for index, window in enumerate(self.windows):
             yield from _unreadable(window, ("windows", index))
 

@@ -17,9 +17,7 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
         "spec.connection.transport": frozenset({"WinRM"}),
         "spec.connection.authentication": frozenset({"Kerberos", "NTLM", "Certificate", "Basic"}),
         "spec.connection.credentials.secretRef": frozenset(),
-        # A move takes no node down, so fault domains mean nothing to it; they come with rules over
-        # nodes and with the emptying of nodes.
-        "spec.nodes": frozenset(),
+        "spec.nodes.labels": frozenset(),
         "spec.nativePolicy": frozenset({"Ignore"}),
     },
     "VirtualMachinePlacement": {
@@ -37,21 +35,31 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
 def not_yet(kind: str, document: Mapping[str, Any]) -> Iterator[Contradiction]:
     """Every field that the document writes and nothing acts on yet; paths from its root."""
     for path, accepted in NOT_YET[kind].items():
-        value: Any = document
-        keys = tuple(path.split("."))
-        for key in keys:
-            value = value.get(key, _ABSENT) if isinstance(value, Mapping) else _ABSENT
-        if value is _ABSENT or (isinstance(value, str | int) and value in accepted):
-            continue
-        if path == "spec":
-            yield Contradiction(at=("kind",), message=f"{kind} is not supported yet")
-        elif accepted:
-            known = " or ".join(sorted(map(str, accepted)))
-            yield Contradiction(at=keys, message=f"{value} is not supported yet", expected=known)
-        else:
-            yield Contradiction(
-                at=keys, message="is not supported yet", expected="no such field in this release"
-            )
+        for keys, value in _written(document, tuple(path.split("."))):
+            if isinstance(value, str | int) and value in accepted:
+                continue
+            yield _unsupported(kind, path, keys, value, accepted)
 
 
-_ABSENT = object()
+def _unsupported(
+    kind: str, path: str, at: tuple[str | int, ...], value: Any, accepted: Accepted
+) -> Contradiction:
+    if path == "spec":
+        return Contradiction(at=("kind",), message=f"{kind} is not supported yet")
+    if accepted:
+        known = " or ".join(sorted(map(str, accepted)))
+        return Contradiction(at=at, message=f"{value} is not supported yet", expected=known)
+    return Contradiction(
+        at=at, message="is not supported yet", expected="no such field in this release"
+    )
+
+
+def _written(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Each place at which the path is written, through all items of lists."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from (((index, *at), found) for at, found in _written(item, keys))
+    elif not keys:
+        yield (), value
+    elif isinstance(value, Mapping) and keys[0] in value:
+        yield from (((keys[0], *at), found) for at, found in _written(value[keys[0]], keys[1:]))

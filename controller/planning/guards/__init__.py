@@ -22,7 +22,7 @@ from controller.planning.guards import (
     permission,
     vm_state,
 )
-from controller.planning.guards.change import canary_width
+from controller.planning.guards.change import canary_width, domain_at_work
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -35,6 +35,7 @@ __all__ = [
     "canary_width",
     "cluster_holds",
     "create_hold",
+    "domain_at_work",
     "draft_holds",
     "move_hold",
     "register_hold",

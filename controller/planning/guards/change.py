@@ -1,8 +1,9 @@
 """Guards against a big change that nobody meant: a bad merge, a wrong path, a hasty first day."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
+from controller.model.policy import Policy
 from controller.planning.holds import hold_on_action, hold_on_cluster
 from controller.planning.standing import Case
 from controller.planning.tally import changed, declaration_digest, may_change, vanished
@@ -40,6 +41,18 @@ def approval_needed(view: View, actions: Sequence[Action]) -> Iterator[Hold]:
     for action in actions:
         if action.key in due:
             yield hold_on_action(action, HoldReason.APPROVAL_NEEDED, evidence)
+
+
+def domain_at_work(policy: Policy, source: str, under_way: Iterable[str]) -> str | None:
+    """The fault domain that a move from `source` has to wait for; None: it waits for none.
+
+    `under_way` are the sources of the moves under way, whoever began them. While a VM moves it can
+    be lost by a fault at either end; as long as all that move come from one domain, no more is at
+    stake than what its loss would take, which replicas in other domains are there for.
+    """
+    own = policy.fault_domain(source)
+    others = {policy.fault_domain(node) for node in under_way} - {own}
+    return min(others, default=None)
 
 
 def canary_width(view: View, due_moves: int) -> int | None:

@@ -341,6 +341,16 @@ BRAKES: dict[str, tuple[str, HoldReason, Callable[[Facts], Facts]]] = {
         HoldReason.FAILURES,
         lambda f: f.since(results=failed("v0", "v0", minutes=3.9)),
     ),
+    "two fault domains at once": (
+        "fault domain",
+        HoldReason.FAULT_DOMAIN,
+        lambda f: f.under(fault_domains={"n1": "rack-a", "n2": "rack-b"}),
+    ),
+    "a domain and a node in none": (
+        "fault domain",
+        HoldReason.FAULT_DOMAIN,
+        lambda f: f.under(fault_domains={"n1": "rack-a"}),
+    ),
     "refused twice": (
         "refused",
         HoldReason.REFUSED,

@@ -24,6 +24,7 @@ from tests.builders import (
     desired_state,
     history,
     intent,
+    moving,
     node,
     observed,
     own_move,
@@ -312,6 +313,27 @@ def test_three_moves_are_no_big_change() -> None:
     specs = all_to_n2(policy=policy(canary_free_moves=3), revision="rev-2")
     past = history(moves=tuple(own_move(f"w{i}", "n1", "n2") for i in range(5)))
     assert len(plan_for(ALL_ON_N1, specs=specs, past=past).ready()) == 1
+
+
+# Fault domains
+
+RACKS = {"n1": "rack-a", "n2": "rack-a", "n3": "rack-b"}
+
+
+def test_vms_of_one_fault_domain_move_at_a_time() -> None:
+    """Whoever moves them; where no domain is declared every node is for itself, or none is."""
+    nodes = [node(name) for name in ("n1", "n2", "n3", "n4", "n5")]
+    world = observed(*nodes, *(vm(f"v{i}", f"n{i}") for i in range(1, 5)))
+    wants = [desired(f"v{i}", "n5") for i in range(1, 5)]
+    specs = desired_state(*wants, policy=policy(fault_domains=RACKS))
+    plan = plan_for(world, specs=specs)
+    waves = [sorted(a.vm for a in plan.moves if a.wave == wave) for wave in range(3)]
+    assert sorted(waves) == [["v1", "v2"], ["v3"], ["v4"]]
+    held = {h.vm: h.reason for h in plan.holds}
+    assert held == {a.vm: HoldReason.FAULT_DOMAIN for a in plan.moves if a.wave}
+    by_others = observed(*nodes, moving(vm("x", "n3"), "n4"), *(v for v in world.vms))
+    assert [a.vm for a in plan_for(by_others, specs=specs).ready()] == ["v3"]
+    assert len(plan_for(world, *wants).ready()) == 4
 
 
 # Windows

@@ -31,7 +31,12 @@ def test_every_guard_has_its_row() -> None:
         *guards.DRAFT_GUARDS,
     )
     there = {f"{guard.__module__.rsplit('.', 1)[-1]}.{guard.__name__}" for guard in tables}
-    beside = {"change.canary_width", "evidence.absence_unconfirmed", "pace.refused"}
+    beside = {
+        "change.canary_width",
+        "evidence.absence_unconfirmed",
+        "pace.refused",
+        "change.domain_at_work",
+    }
     assert told == there | beside
 
 
