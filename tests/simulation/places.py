@@ -1,31 +1,45 @@
 """Which declared VMs could be where they belong and are not: by the truth and the specs alone."""
 
+from collections import Counter
+
 from controller.simulator.inventory import VirtualMachine
 from controller.simulator.states import VmState
 from tests.simulation.checker import Checker
+from tests.simulation.pace_rules import DAY_SECONDS, MOVES_A_DAY
 from tests.simulation.wants import Want
 
 
 def out_of_place(checker: Checker) -> list[str]:
-    """Declared VMs that could be where they belong and are not, by the truth."""
-    found = []
+    """Declared VMs that could be where they belong and are not, by the truth: in words."""
+    return [words for words, _ in _displaced(checker)]
+
+
+def rest_for_a_day(checker: Checker) -> bool:
+    """Whether each of them was moved by us so often today that it may not be moved again."""
+    day = checker.world.now - DAY_SECONDS
+    worn = Counter(o.vm_id for o in checker.orders if o.landed and (o.ended_seconds or 0.0) > day)
+    return all(worn[vm_id] >= MOVES_A_DAY for _, vm_id in _displaced(checker))
+
+
+def _displaced(checker: Checker) -> list[tuple[str, str | None]]:
+    found: list[tuple[str, str | None]] = []
     for want in checker.wants.values():
         ids = checker.meant(want)
         vm = next((checker.world.cluster.vms.get(i) for i in sorted(ids)), None)
         if want.suspended or _is_frozen(checker, want):
             continue
         if vm is None:
-            found.extend([want.spec] if want.creates else ())
+            found.extend([(want.spec, None)] if want.creates else ())
             continue
         clustered = vm.id in checker.world.cluster.roles
         shared = vm.path.lower().startswith("c:\\clusterstorage\\")
         rests = vm.state in (VmState.Running, VmState.Off)
         if want.registers and not clustered and shared and rests:
-            found.append(want.spec)
+            found.append((want.spec, vm.id))
         runs = vm.state is VmState.Running and clustered
         runs = runs and all(disk.physical_disk is None for disk in vm.disks)
         if runs and want.movable and _could_be_better(checker, want, vm):
-            found.append(f"{want.spec} on {vm.node}")
+            found.append((f"{want.spec} on {vm.node}", vm.id))
     return found
 
 

@@ -30,7 +30,7 @@ from tests.simulation.invariants import AT_END, ON_COMMAND, ON_EFFECT, ON_REPORT
 from tests.simulation.limits import read_limits
 from tests.simulation.mending import mend
 from tests.simulation.people import End, agree
-from tests.simulation.places import out_of_place
+from tests.simulation.places import out_of_place, rest_for_a_day
 from tests.simulation.site import Site
 from tests.simulation.wants import Specs
 from tests.simulation.wire import Wire
@@ -296,6 +296,9 @@ class Play:
         patience += 20 * limits.interval_seconds
         if not await self._pass(patience, until=self._is_done):
             return False
+        if not self._is_done() and rest_for_a_day(self.checker):
+            # Moved by us as often as a VM may be in a day: then it has to wait for the next.
+            await self._pass(DAY, until=self._is_done)
         if not self._is_done():
             report = self.report
             told = [v.sentence for v in report.vms if v.verdict != "Settled"] if report else []

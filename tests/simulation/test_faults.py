@@ -54,6 +54,14 @@ def test_a_repeated_command_needs_an_agent_that_remembers(monkeypatch: pytest.Mo
     assert [v.invariant for v in play(options).violations] == ["I21"]
 
 
+def test_a_vm_that_had_its_moves_of_a_day_waits_for_the_next() -> None:
+    """A quorum that comes and goes, with failovers we made good three times; the fourth must wait.
+
+    The cluster may take a day longer then, and no longer: it was called stuck.
+    """
+    judged(draw(FIRST_SEED + 5266, SMALL, (Kind.PARTIAL_ANSWER, Kind.QUORUM_LOSS)))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(7200)
 def test_no_pair_of_faults_leads_to_harm(capsys: pytest.CaptureFixture[str]) -> None:
