@@ -46,6 +46,8 @@ nodes:
 vms:
 {"".join(f"- {{name: {vm}, node: HV01, memory: 4Gi}}{chr(10)}" for vm in VMS)}
 """
+# A kill between the intent and the command is a command without effect, and many of those in a row
+# would hold everything for half an hour.
 CLUSTER = """
 apiVersion: ownernode.io/v1alpha1
 kind: FailoverCluster
@@ -53,8 +55,8 @@ metadata: {name: demo}
 spec:
   mode: Enforce
   interval: 1s
-  brakes: {cooldown: 0s}
-  timing: {settle: 2s}
+  brakes: {cooldown: 0s, changesPerCommit: 100%}
+  timing: {settle: 2s, failurePause: 5s}
 """
 
 
