@@ -46,6 +46,8 @@ class DiskTemplate:
 
     path: str
     create_bytes: int | None
+    controller: str = "SCSI"
+    """IDE or SCSI."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,11 @@ class VMTemplate:
     """None: not connected."""
     vlan: int | None = None
     iso: str | None = None
+    physical_drive: str | None = None
+    """The node's own DVD drive, such as `D:`."""
+    boots_from_network: bool = False
+    automatic_stop: str | None = None
+    """Save or ShutDown; None: Hyper-V's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

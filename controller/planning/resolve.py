@@ -3,7 +3,7 @@
 Two specs for one VM freeze both and nothing else. A document that is absent asks for nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from controller.model.policy import Balancer, Mode, Policy
 from controller.model.source import SourceState
 from controller.model.spec import FailoverCluster, VirtualMachinePlacement
 from controller.model.spec.cluster import FailoverClusterSpec, Window
-from controller.model.spec.placement import Template
+from controller.model.spec.placement import IDE_DISKS_MAX, Template
 from controller.model.window import ChangeWindow, WindowEffect, parse_cron
 
 
@@ -139,7 +139,7 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
 
 
 def _template(template: Template, name: str) -> VMTemplate:
-    dynamic = template.memory.dynamic
+    dynamic, install = template.memory.dynamic, template.install
     return VMTemplate(
         generation=template.generation,
         memory_startup_bytes=template.memory.startup_bytes,
@@ -151,14 +151,30 @@ def _template(template: Template, name: str) -> VMTemplate:
             DiskTemplate(
                 path=_below(disk.path, f"{template.location}\\{name}"),
                 create_bytes=disk.create.size_bytes if disk.create else None,
+                controller=controller,
             )
-            for disk in template.disks
+            for disk, controller in zip(template.disks, _controllers(template), strict=True)
         ),
         secure_boot_template=template.secure_boot.template if template.secure_boot else None,
         switch=template.network.switch if template.network else None,
         vlan=template.network.vlan if template.network else None,
-        iso=template.install.iso if template.install else None,
+        iso=install.iso if install else None,
+        physical_drive=install.physical_drive if install else None,
+        boots_from_network=bool(install and install.network),
+        automatic_stop=template.automatic_stop,
     )
+
+
+def _controllers(template: Template) -> Iterator[str]:
+    """Each disk's controller, as the spec says or as there is room."""
+    ide_free = IDE_DISKS_MAX if template.generation == 1 else 0
+    ide_free -= sum(1 for disk in template.disks if disk.controller == "IDE")
+    for disk in template.disks:
+        if disk.controller is None and ide_free > 0:
+            ide_free -= 1
+            yield "IDE"
+        else:
+            yield disk.controller or "SCSI"
 
 
 def _below(path: str, folder: str) -> str:

@@ -106,6 +106,7 @@ class NodePart(_Part):
     vm_path: str | None = None
     vhd_path: str | None = None
     switches: list[str | SwitchPart] = ["Prod"]
+    dvd_drives: list[str] = ["D:"]
 
 
 class VolumePart(_Part):
@@ -248,6 +249,7 @@ def _add_node(world: World, number: int, part: NodePart) -> None:
         build=part.build,
         migrations_max=part.migrations_max,
         boot_at=-30 * _DAY_SECONDS,
+        dvd_drives=tuple(part.dvd_drives),
         switches=[_switch(part.name, switch) for switch in part.switches],
     )
     node.vm_path = part.vm_path or node.vm_path

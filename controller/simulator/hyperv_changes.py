@@ -20,7 +20,7 @@ from controller.simulator.cmdlet_errors import (
 )
 from controller.simulator.hyperv_cmdlets import adapters_of
 from controller.simulator.inventory import Disk, Dvd, NetworkAdapter, VirtualMachine
-from controller.simulator.states import ControllerType, DvdMediaType, VhdType, VmState
+from controller.simulator.states import ControllerType, DvdMediaType, StopAction, VhdType, VmState
 from controller.simulator.storage import configuration_file, create_file, find_file, new_vhd
 from controller.simulator.values import Value
 
@@ -59,6 +59,7 @@ def new_vm(call: Call) -> list[Value]:
         version=call.node.vm_versions[-1],
         memory_startup_bytes=memory,
         created_at=call.sim.now,
+        boots_from_network=(call.text("BootDevice") or "").endswith("NetworkAdapter"),
     )
     vm.adapters.append(
         NetworkAdapter(
@@ -109,6 +110,8 @@ def set_vm(call: Call) -> list[Value]:
             minimum=call.number("MemoryMinimumBytes"),
             maximum=call.number("MemoryMaximumBytes"),
         )
+        if call.has("AutomaticStopAction"):
+            vm.stop_action = StopAction[call.text("AutomaticStopAction") or ""]
         vm.notes = _given(call.text("Notes"), vm.notes)
         vm.name = _given(call.text("NewVMName"), vm.name)
     return _passed_on(call)
@@ -182,13 +185,11 @@ def add_vm_hard_disk_drive(call: Call) -> list[Value]:
 
 def add_vm_dvd_drive(call: Call) -> list[Value]:
     path = call.text("Path")
-    if path is not None:
-        _require_file(call, path)
     for vm in call.vms():
         controller = ControllerType.IDE if vm.generation == 1 else ControllerType.SCSI
         number, location = _free_slot(vm, controller)
         dvd = Dvd(path=None, controller=controller, number=number, location=location)
-        _insert(dvd, path)
+        _insert(call, dvd, path)
         vm.dvds.append(dvd)
     return []
 
@@ -196,10 +197,8 @@ def add_vm_dvd_drive(call: Call) -> list[Value]:
 def set_vm_dvd_drive(call: Call) -> list[Value]:
     """Change the medium of a DVD drive; no path empties it."""
     path = call.text("Path")
-    if path is not None:
-        _require_file(call, path)
     for dvd in _dvds(call):
-        _insert(dvd, path)
+        _insert(call, dvd, path)
     return []
 
 
@@ -307,9 +306,16 @@ def _free_slot(vm: VirtualMachine, controller: ControllerType) -> tuple[int, int
     return free
 
 
-def _insert(dvd: Dvd, path: str | None) -> None:
-    dvd.path = path
-    dvd.media = DvdMediaType.None_ if path is None else DvdMediaType.ISO
+def _insert(call: Call, dvd: Dvd, path: str | None) -> None:
+    """A file, or the letter of a drive of the node."""
+    if path is None:
+        dvd.path, dvd.media = None, DvdMediaType.None_
+        return
+    if any(same_name(path, drive) for drive in call.node.dvd_drives):
+        dvd.path, dvd.media = path, DvdMediaType.PassThrough
+        return
+    _require_file(call, path)
+    dvd.path, dvd.media = path, DvdMediaType.ISO
 
 
 def _vhd_path(path: str) -> str:
@@ -359,6 +365,7 @@ HYPER_V_CHANGES: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
             "MemoryStartupBytes",
             "MemoryMinimumBytes",
             "MemoryMaximumBytes",
+            "AutomaticStopAction",
             "Passthru",
         ),
     ),

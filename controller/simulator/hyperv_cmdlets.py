@@ -126,7 +126,7 @@ def get_vhd(call: Call) -> list[Value]:
 
 
 def get_cim_instance(call: Call) -> list[Value]:
-    """Three classes of root/cimv2, in the units that they use."""
+    """Four classes of root/cimv2, in the units that they use."""
     node, wanted = call.node, call.text("ClassName")
     match fold(wanted or ""):
         case "win32_operatingsystem":
@@ -146,6 +146,9 @@ def get_cim_instance(call: Call) -> list[Value]:
                     "NumberOfLogicalProcessors": node.logical_processors,
                 },
             )
+        case "win32_cdromdrive":
+            kind = _CIM + "Win32_CDROMDrive"
+            return [PSObject(kind, {"Drive": drive}) for drive in node.dvd_drives]
         case _:
             raise Refusal(INVALID_PARAMETER, f"Class '{wanted}' is not simulated.")
     return [PSObject(_CIM + name, properties)]

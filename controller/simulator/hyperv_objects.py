@@ -71,7 +71,7 @@ def vm_object(sim: Simulation, node: Node, vm: VirtualMachine) -> PSObject:
         "MemoryMaximum": vm.memory_maximum_bytes,
         "DynamicMemoryEnabled": vm.memory_dynamic,
         "AutomaticStartAction": EnumValue(TYPE + "StartAction", "StartIfRunning", 3),
-        "AutomaticStopAction": EnumValue(TYPE + "StopAction", "Save", 3),
+        "AutomaticStopAction": powershell(vm.stop_action),
         "CheckpointType": EnumValue(TYPE + "CheckpointType", "Production", 3),
         "Heartbeat": _heartbeat(vm),
         "ReplicationMode": powershell(vm.replication),

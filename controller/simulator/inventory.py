@@ -16,6 +16,7 @@ from controller.simulator.states import (
     NodeState,
     ReplicationMode,
     Stage,
+    StopAction,
     SwitchType,
     VhdType,
     VmOperationalStatus,
@@ -62,6 +63,7 @@ class Node:
     vm_path: str = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
     vhd_path: str = "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks"
     migrations_max: int = 1
+    dvd_drives: tuple[str, ...] = ("D:",)
     switches: list[Switch] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     local_disk_bytes: int = 500 * GIB
@@ -148,6 +150,8 @@ class VirtualMachine:
     notes: str = ""
     secure_boot: bool = True
     secure_boot_template: str = "MicrosoftWindows"
+    stop_action: StopAction = StopAction.Save
+    boots_from_network: bool = False
     disks: list[Disk] = field(default_factory=list)
     dvds: list[Dvd] = field(default_factory=list)
     adapters: list[NetworkAdapter] = field(default_factory=list)

@@ -28,7 +28,7 @@ _START = "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigrat
 _REGISTER = "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp"
 _CREATE = (
     "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist "
-    "disksUnattached mediaExists switchExists volumeHasRoom"
+    "disksUnattached mediaExists driveExists switchExists volumeHasRoom"
 )
 
 Data = dict[str, Any]
@@ -121,9 +121,10 @@ class _Creation:
             ("memory", True, self._memory),
             ("processors", True, self._processors),
             ("disks", bool(template["disks"]), self._disks),
-            ("media", template["iso"] is not None, self._media),
+            ("media", self._medium is not None, self._media),
             ("network", template["vlan"] is not None, self._network),
             ("firmware", second and template["secureBootTemplate"] is not None, self._firmware),
+            ("stopAction", template["stopAction"] is not None, self._stop_action),
             ("finish", True, lambda: self._set("Set-VM", Notes=self._mark("created"))),
         )
         return [(name, action) for name, needed, action in wanted if needed]
@@ -137,7 +138,10 @@ class _Creation:
     def _new_vm(self) -> None:
         _check_again(self._case, "notStopped nameFree disksUnattached")
         template = self._template
-        switch = {} if template["switch"] is None else {"SwitchName": template["switch"]}
+        more = {} if template["switch"] is None else {"SwitchName": template["switch"]}
+        if template["networkBoot"]:
+            old = template["generation"] == 1
+            more["BootDevice"] = "LegacyNetworkAdapter" if old else "NetworkAdapter"
         found = self._case.run(
             "New-VM",
             Name=self._case.text("name"),
@@ -145,7 +149,7 @@ class _Creation:
             Generation=template["generation"],
             MemoryStartupBytes=template["memoryStartupBytes"],
             NoVHD=True,
-            **switch,
+            **more,
         )
         self._vm = found[0]
         self._job.vm_id = str(found[0].properties["Id"])
@@ -166,21 +170,27 @@ class _Creation:
         self._set("Set-VMProcessor", Count=self._template["processors"])
 
     def _disks(self) -> None:
-        controller = "IDE" if self._template["generation"] == 1 else "SCSI"
         for disk in self._template["disks"]:
             if disk["createBytes"] is not None:
                 self._case.run(
                     "New-VHD", Path=disk["path"], SizeBytes=disk["createBytes"], Dynamic=True
                 )
-            self._set("Add-VMHardDiskDrive", ControllerType=controller, Path=disk["path"])
+            self._set("Add-VMHardDiskDrive", ControllerType=disk["controller"], Path=disk["path"])
+
+    @property
+    def _medium(self) -> Any:
+        return self._template["iso"] or self._template["physicalDrive"]
+
+    def _stop_action(self) -> None:
+        self._set("Set-VM", AutomaticStopAction=self._template["stopAction"])
 
     def _media(self) -> None:
-        iso = self._template["iso"]
+        medium = self._medium
         if self._template["generation"] == 2:
-            self._set("Add-VMDvdDrive", Path=iso)
+            self._set("Add-VMDvdDrive", Path=medium)
             return
         drive = self._case.run("Get-VMDvdDrive", VM=self._vm)[0]
-        self._case.run("Set-VMDvdDrive", VMDvdDrive=drive, Path=iso)
+        self._case.run("Set-VMDvdDrive", VMDvdDrive=drive, Path=medium)
 
     def _network(self) -> None:
         self._set("Set-VMNetworkAdapterVlan", Access=True, VlanId=self._template["vlan"])

@@ -320,6 +320,15 @@ def _media_exists(case: Case) -> Finding:
     return _unless(iso is None or _exists(case, iso), iso)
 
 
+def _drive_exists(case: Case) -> Finding:
+    wanted = case.template["physicalDrive"]
+    if wanted is None:
+        return None
+    drives = case.run("Get-CimInstance", ClassName="Win32_CDROMDrive")
+    there = any(same_name(str(drive.properties["Drive"]), wanted) for drive in drives)
+    return _unless(there, wanted)
+
+
 def _switch_exists(case: Case) -> Finding:
     wanted = case.template["switch"]
     names = [_name(switch) for switch in case.run("Get-VMSwitch")]
@@ -406,6 +415,7 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "disksExist": _disks_exist,
     "disksUnattached": _disks_unattached,
     "mediaExists": _media_exists,
+    "driveExists": _drive_exists,
     "switchExists": _switch_exists,
     "volumeHasRoom": _volume_has_room,
 }

@@ -124,6 +124,12 @@ class DvdMediaType(IntEnum):
     PassThrough = 2
 
 
+class StopAction(IntEnum):
+    TurnOff = 2
+    Save = 3
+    ShutDown = 4
+
+
 class SwitchType(IntEnum):
     Private = 0
     Internal = 1
@@ -208,6 +214,7 @@ _TYPE_NAMES: dict[type[Enum], str] = {
     VmState: _HYPER_V + "VMState",
     VmOperationalStatus: _HYPER_V + "VMOperationalStatus",
     ControllerType: _HYPER_V + "ControllerType",
+    StopAction: _HYPER_V + "StopAction",
     DvdMediaType: _HYPER_V + "DvdMediaType",
     SwitchType: _HYPER_V + "VMSwitchType",
     VlanMode: _HYPER_V + "VMNetworkAdapterVlanMode",

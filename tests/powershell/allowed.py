@@ -59,10 +59,10 @@ MEMBERS = _words(
 
 # Keys of our own tables, and fields of docs/protocol.md.
 OWN_FIELDS = _words(
-    """$name arguments clustered createBytes disks drain epoch error errors generation holder
-    intent iso location locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name
-    operation output owner path processors reading secureBootTemplate state status step switch
-    template vlan vmId"""
+    """$name arguments clustered controller createBytes disks drain epoch error errors generation
+    holder intent iso location locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name
+    networkBoot operation output owner path physicalDrive processors reading secureBootTemplate
+    state status step stopAction switch template vlan vmId"""
 )
 
 # Which variable holds which live object, by script (variables have no case).
@@ -90,6 +90,7 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$system": (_CIM + "Win32_OperatingSystem",),
     },
     "conditions.ps1": {
+        "$reader": (_CIM + "Win32_CDROMDrive",),
         "$drive": (_HYPER_V + "HardDiskDrive",),
         "$group": (_CLUSTER + "ClusterGroup",),
         "$vm": (_HYPER_V + "VirtualMachine",),

@@ -165,11 +165,16 @@ def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, A
 
 def _draw_template(draw: random.Random, name: str) -> dict[str, Any]:
     disks: list[dict[str, Any]] = [
-        {"path": f"{draw.choice(FOLDERS)}\\{name}\\{n}.vhdx", "createBytes": 30 * GIB}
+        {
+            "path": f"{draw.choice(FOLDERS)}\\{name}\\{n}.vhdx",
+            "createBytes": 30 * GIB,
+            "controller": draw.choice(("IDE", "SCSI")),
+        }
         for n in range(draw.randint(0, 4))
     ]
     if draw.random() < 0.3:
-        disks.append({"path": f"{CSV}\\images\\base.vhdx", "createBytes": None})
+        base = f"{CSV}\\images\\base.vhdx"
+        disks.append({"path": base, "createBytes": None, "controller": "SCSI"})
     return {
         "generation": draw.choice((1, 2)),
         "location": draw.choice(FOLDERS),
@@ -177,5 +182,8 @@ def _draw_template(draw: random.Random, name: str) -> dict[str, Any]:
         "switch": draw.choice((None, "PROD", "none")),
         "vlan": draw.choice((None, 7)),
         "iso": draw.choice((None, f"{CSV}\\iso\\a.iso", f"{CSV}\\none.iso")),
+        "physicalDrive": draw.choice((None, None, "d:", "E:")),
+        "networkBoot": draw.random() < 0.3,
+        "stopAction": draw.choice((None, "Save", "ShutDown")),
         "secureBootTemplate": draw.choice((None, "MicrosoftWindows")),
     }

@@ -71,6 +71,11 @@ class Story:
         return make
 
 
+def disk(path: str, create_bytes: int | None) -> dict[str, Any]:
+    """A disk of a template, at the SCSI controller."""
+    return {"path": path, "createBytes": create_bytes, "controller": "SCSI"}
+
+
 def template_of(name: str) -> dict[str, Any]:
     """A small generation 2 VM with a new disk."""
     return {
@@ -80,8 +85,11 @@ def template_of(name: str) -> dict[str, Any]:
         "memoryMaximumBytes": None,
         "processors": 2,
         "location": CSV,
-        "disks": [{"path": f"{CSV}\\{name}\\os.vhdx", "createBytes": 40 * GIB}],
+        "disks": [disk(f"{CSV}\\{name}\\os.vhdx", 40 * GIB)],
         "secureBootTemplate": None,
+        "physicalDrive": None,
+        "networkBoot": False,
+        "stopAction": None,
         "switch": "prod",
         "vlan": None,
         "iso": None,
@@ -223,24 +231,25 @@ STORIES = (
     Story(
         operation=C,
         untrue="disksFree",
-        template=(("disks", [{"path": f"{CSV}\\images\\BASE.vhdx", "createBytes": GIB}]),),
+        template=(("disks", [disk(f"{CSV}\\images\\BASE.vhdx", GIB)]),),
     ),
     Story(
         operation=C,
         untrue="disksExist",
-        template=(("disks", [{"path": f"{CSV}\\images\\none.vhdx", "createBytes": None}]),),
+        template=(("disks", [disk(f"{CSV}\\images\\none.vhdx", None)]),),
     ),
     Story(
         operation=C,
         untrue="disksUnattached",
-        template=(("disks", [{"path": f"{CSV}\\BARE\\os.vhdx", "createBytes": None}]),),
+        template=(("disks", [disk(f"{CSV}\\BARE\\os.vhdx", None)]),),
     ),
     Story(
         operation=C,
         untrue="disksUnattached",
         prepare=lambda w: w.delete_file("HV01", f"{CSV}\\bare\\os.vhdx"),
-        template=(("disks", [{"path": f"{CSV}\\BARE\\os.vhdx", "createBytes": GIB}]),),
+        template=(("disks", [disk(f"{CSV}\\BARE\\os.vhdx", GIB)]),),
     ),
+    Story(operation=C, untrue="driveExists", template=(("physicalDrive", "E:"),)),
     Story(operation=C, untrue="mediaExists", template=(("iso", f"{CSV}\\iso\\none.iso"),)),
     Story(operation=C, untrue="switchExists", template=(("switch", "lab 1"),)),
     Story(

@@ -90,25 +90,39 @@ CREATIONS: dict[str, dict[str, Any]] = {
         "iso": f"{CSV}\\iso\\a.iso",
         "vlan": 20,
     },
+    "generation 1 with the node's own drive, to boot from the network": {
+        "generation": 1,
+        "physicalDrive": "D:",
+        "networkBoot": True,
+        "disks": [{**disk(f"{CSV}\\new\\os.vhdx", GIB), "controller": "IDE"}],
+    },
+    "to boot from the network, not connected, saved when its node stops": {
+        "networkBoot": True,
+        "switch": None,
+        "stopAction": "Save",
+    },
+    "generation 2 at a controller that it has not fails": {
+        "disks": [{**disk(f"{CSV}\\new\\os.vhdx", GIB), "controller": "IDE"}],
+    },
     "generation 2 with an ISO and secure boot": {
         "iso": f"{CSV}\\iso\\a.iso",
         "secureBootTemplate": "MicrosoftUEFICertificateAuthority",
     },
     "dynamic memory": {"memoryMinimumBytes": GIB, "memoryMaximumBytes": 8 * GIB},
     "an existing disk, not connected": {
-        "disks": [{"path": f"{CSV}\\images\\base.vhdx", "createBytes": None}],
+        "disks": [disk(f"{CSV}\\images\\base.vhdx", None)],
         "switch": None,
     },
     "two disks": {
         "disks": [
-            {"path": f"{CSV}\\new\\os.vhdx", "createBytes": GIB},
-            {"path": f"{CSV}\\images\\base.vhdx", "createBytes": None},
+            disk(f"{CSV}\\new\\os.vhdx", GIB),
+            disk(f"{CSV}\\images\\base.vhdx", None),
         ]
     },
     "no disk": {"disks": []},
     "a switch whose name is a pattern": {"switch": "LAB [1]"},
     "memory in no order fails": {"memoryMinimumBytes": 4 * GIB, "memoryMaximumBytes": 8 * GIB},
-    "a disk of no known kind fails": {"disks": [{"path": f"{CSV}\\new.img", "createBytes": GIB}]},
+    "a disk of no known kind fails": {"disks": [disk(f"{CSV}\\new.img", GIB)]},
     "no processors fails": {"processors": 0},
 }
 

@@ -89,11 +89,17 @@ def template_arguments(template: VMTemplate) -> Mapping[str, Any]:
         "memoryMaximumBytes": template.memory_maximum_bytes,
         "processors": template.processors,
         "location": template.location,
-        "disks": [{"path": d.path, "createBytes": d.create_bytes} for d in template.disks],
+        "disks": [
+            {"path": d.path, "createBytes": d.create_bytes, "controller": d.controller}
+            for d in template.disks
+        ],
         "secureBootTemplate": template.secure_boot_template,
         "switch": template.switch,
         "vlan": template.vlan,
         "iso": template.iso,
+        "physicalDrive": template.physical_drive,
+        "networkBoot": template.boots_from_network,
+        "stopAction": template.automatic_stop,
     }
 
 

@@ -147,6 +147,11 @@ class Disk(Part):
         default=None,
         description="Make the disk; an existing file is never overwritten. Absent: it exists.",
     )
+    controller: Literal["IDE", "SCSI"] | None = Field(
+        default=None,
+        description="Controller at which it is attached, at its next free place. Generation 2 has "
+        "SCSI only. Absent: on generation 1 IDE for the first three disks, then SCSI.",
+    )
 
 
 class SecureBoot(Part):
@@ -177,9 +182,14 @@ class Install(Part):
         "VM from failing over, and the high-availability report warns.",
     )
     physical_drive: DriveLetter | None = Field(
-        default=None, description="The node's own DVD drive."
+        default=None,
+        description="The node's own DVD drive, such as D:; generation 1 only. The VM can't be "
+        "live-migrated while it is connected.",
     )
-    network: bool | None = Field(default=None, description="Boot from the network.")
+    network: bool | None = Field(
+        default=None,
+        description="Boot from the network first; on generation 1 by a legacy adapter.",
+    )
 
 
 class Template(Part):
@@ -206,6 +216,11 @@ class Template(Part):
     )
     install: Install | None = Field(
         default=None, description="Where the guest is installed from. Absent: nothing inserted."
+    )
+    automatic_stop: Literal["Save", "ShutDown"] | None = Field(
+        default=None,
+        description="What Hyper-V does with the VM when its node shuts down. Absent: Hyper-V's "
+        "default. Turning it off is not offered.",
     )
 
 
@@ -280,6 +295,13 @@ def _template(template: Template) -> Iterator[Contradiction]:
             message="exists on generation 2 only",
             expected="generation: 2, or no secureBoot",
         )
+    yield from _controllers(template)
+    if template.generation == 2 and template.install and template.install.physical_drive:
+        yield Contradiction(
+            at=("template", "install", "physicalDrive"),
+            message="can be connected on generation 1 only",
+            expected="generation: 1, or iso",
+        )
     seen: set[str] = set()
     for index, disk in enumerate(template.disks):
         at = ("template", "disks", index, "path")
@@ -292,6 +314,31 @@ def _template(template: Template) -> Iterator[Contradiction]:
                 message="is a .vhd, which generation 2 can't use and we don't make",
                 expected="a .vhdx",
             )
+
+
+IDE_DISKS_MAX = 3
+"""Four places, one of which the DVD drive has (generation 1)."""
+
+
+def _controllers(template: Template) -> Iterator[Contradiction]:
+    """Controllers that the generation has, with a place for each disk, and one to boot from."""
+    wanted = [disk.controller for disk in template.disks]
+    for index, controller in enumerate(wanted):
+        at = ("template", "disks", index, "controller")
+        if controller == "IDE" and template.generation == 2:
+            yield Contradiction(
+                at=at, message="generation 2 has no IDE controller", expected="SCSI, or nothing"
+            )
+        if controller == "SCSI" and template.generation == 1 and index == 0:
+            yield Contradiction(
+                at=at, message="generation 1 can't boot from SCSI", expected="IDE, or nothing"
+            )
+    if template.generation == 1 and wanted.count("IDE") > IDE_DISKS_MAX:
+        yield Contradiction(
+            at=("template", "disks"),
+            message=f"IDE has room for {IDE_DISKS_MAX} disks beside the DVD drive",
+            expected="controller: SCSI for the others",
+        )
 
 
 class VirtualMachinePlacement(Resource):

@@ -23,9 +23,6 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
     "VirtualMachinePlacement": {
         "spec.highAvailability.priority": frozenset(),
         "spec.migration.processorCompatibility": frozenset({"Unmanaged"}),
-        "spec.template.network.vlan": frozenset(),
-        "spec.template.install.physicalDrive": frozenset(),
-        "spec.template.install.network": frozenset(),
     },
     "PlacementRule": {"spec": frozenset()},
     "NodeMaintenance": {"spec": frozenset()},

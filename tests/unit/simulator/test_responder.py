@@ -30,11 +30,14 @@ TEMPLATE: Mapping[str, Any] = {
     "memoryMaximumBytes": 4 * GIB,
     "processors": 4,
     "location": ROOT,
-    "disks": [{"path": f"{ROOT}\\NEW\\os.vhdx", "createBytes": 80 * GIB}],
+    "disks": [{"path": f"{ROOT}\\NEW\\os.vhdx", "createBytes": 80 * GIB, "controller": "SCSI"}],
     "secureBootTemplate": "MicrosoftWindows",
     "switch": "prod",
     "vlan": 20,
     "iso": None,
+    "physicalDrive": None,
+    "networkBoot": False,
+    "stopAction": None,
 }
 
 
@@ -230,6 +233,7 @@ def test_a_creation_runs_in_steps_and_leaves_its_mark() -> None:
         ({"disks": [{"path": f"{ROOT}\\SQL01\\os.vhdx", "createBytes": GIB}]}, "disksFree"),
         ({"disks": [{"path": f"{ROOT}\\none.vhdx", "createBytes": None}]}, "disksExist"),
         ({"iso": f"{ROOT}\\none.iso"}, "mediaExists"),
+        ({"physicalDrive": "E:"}, "driveExists"),
         ({"switch": "Nowhere"}, "switchExists"),
         ({"disks": [{"path": f"{ROOT}\\a.vhdx", "createBytes": 2**60}]}, "volumeHasRoom"),
         ({"disks": [{"path": "D:\\a.vhdx", "createBytes": GIB}]}, "volumeHasRoom"),

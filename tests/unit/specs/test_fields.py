@@ -86,6 +86,11 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.template.disks.create.size": TEMPLATE,
         "spec.template.secureBoot.template": TEMPLATE,
         "spec.template.network.switch": TEMPLATE,
+        "spec.template.disks.controller": TEMPLATE,
+        "spec.template.network.vlan": TEMPLATE,
+        "spec.template.automaticStop": TEMPLATE,
+        "spec.template.install.network": "create_to_install_from_the_network",
+        "spec.template.install.physicalDrive": "create_with_the_nodes_own_drive",
         "spec.template.install.iso": "create_with_new_disk_and_local_iso",
     },
     "PlacementRule": {},
@@ -188,17 +193,6 @@ REFUSED = (
     (
         placement("a").replace("Live}", "Live, processorCompatibility: Enabled}"),
         "Enabled is not supported yet (expected Unmanaged)",
-    ),
-    (placement("a").replace("Prod}", "Prod, vlan: 20}"), "vlan: is not supported yet"),
-    (
-        placement("a").replace(
-            "iso: 'C:\\ClusterStorage\\Volume1\\iso\\ws2025.iso'", "network: true"
-        ),
-        "network: is not supported yet",
-    ),
-    (
-        placement("a").replace(ISO, "physicalDrive: 'D:'"),
-        "physicalDrive: is not supported yet",
     ),
 )
 

@@ -265,6 +265,15 @@ $Conditions = @{
         $missing = Find-Path $Case['template'].iso $false
         if ($null -ne $missing) { New-Finding $missing }
     }
+    driveExists = {
+        param($Case)
+        $letter = $Case['template'].physicalDrive
+        if ($null -eq $letter) { return }
+        foreach ($reader in @(Get-CimInstance -ClassName 'Win32_CDROMDrive')) {
+            if (Test-SameName $reader.Drive $letter) { return }
+        }
+        New-Finding $letter
+    }
     switchExists = {
         param($Case)
         $name = $Case['template'].switch

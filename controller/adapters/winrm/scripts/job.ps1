@@ -192,7 +192,7 @@ function Invoke-CreateJob($Status, $Arguments) {
         Enter-Step $Status 'disks'
         Add-BareVmDisks $vm $template
     }
-    if ($null -ne $template.iso) {
+    if ($null -ne $template.iso -or $null -ne $template.physicalDrive) {
         Enter-Step $Status 'media'
         Add-BareVmMedia $vm $template
     }
@@ -204,20 +204,36 @@ function Invoke-CreateJob($Status, $Arguments) {
         Enter-Step $Status 'firmware'
         Set-VMFirmware -VM $vm -EnableSecureBoot On -SecureBootTemplate $template.secureBootTemplate
     }
+    if ($null -ne $template.stopAction) {
+        Enter-Step $Status 'stopAction'
+        Set-VM -VM $vm -AutomaticStopAction $template.stopAction
+    }
 
     Enter-Step $Status 'finish'
     Set-VM -VM $vm -Notes ($mark + 'created')
 }
 
+# Without -SwitchName the adapter stays unconnected; an empty name would be an error.
 function New-BareVm([string]$Name, $Template) {
+    $path = $Template.location
+    $generation = $Template.generation
     $memory = $Template.memoryStartupBytes
-    # Without -SwitchName the adapter stays unconnected; an empty name would be an error.
-    if ($null -eq $Template.switch) {
-        return New-VM -Name $Name -Path $Template.location -Generation $Template.generation `
-            -MemoryStartupBytes $memory -NoVHD
+    if (-not $Template.networkBoot) {
+        if ($null -eq $Template.switch) {
+            return New-VM -Name $Name -Path $path -Generation $generation `
+                -MemoryStartupBytes $memory -NoVHD
+        }
+        return New-VM -Name $Name -Path $path -Generation $generation `
+            -MemoryStartupBytes $memory -NoVHD -SwitchName $Template.switch
     }
-    return New-VM -Name $Name -Path $Template.location -Generation $Template.generation `
-        -MemoryStartupBytes $memory -NoVHD -SwitchName $Template.switch
+    # Only a legacy adapter boots a generation 1 VM.
+    $device = $(if ($generation -eq 1) { 'LegacyNetworkAdapter' } else { 'NetworkAdapter' })
+    if ($null -eq $Template.switch) {
+        return New-VM -Name $Name -Path $path -Generation $generation `
+            -MemoryStartupBytes $memory -NoVHD -BootDevice $device
+    }
+    return New-VM -Name $Name -Path $path -Generation $generation `
+        -MemoryStartupBytes $memory -NoVHD -BootDevice $device -SwitchName $Template.switch
 }
 
 function Set-BareVmMemory($Vm, $Template) {
@@ -231,21 +247,21 @@ function Set-BareVmMemory($Vm, $Template) {
 }
 
 function Add-BareVmDisks($Vm, $Template) {
-    $controller = $(if ($Template.generation -eq 1) { 'IDE' } else { 'SCSI' })
     foreach ($disk in @($Template.disks)) {
         if ($null -ne $disk.createBytes) {
             $null = New-VHD -Path $disk.path -SizeBytes $disk.createBytes -Dynamic
         }
-        Add-VMHardDiskDrive -VM $Vm -ControllerType $controller -Path $disk.path
+        Add-VMHardDiskDrive -VM $Vm -ControllerType $disk.controller -Path $disk.path
     }
 }
 
 # Generation 1 is born with a DVD drive, generation 2 without.
 function Add-BareVmMedia($Vm, $Template) {
+    $path = $(if ($null -ne $Template.iso) { $Template.iso } else { $Template.physicalDrive })
     if ($Template.generation -eq 1) {
         $drive = @(Get-VMDvdDrive -VM $Vm)[0]
-        Set-VMDvdDrive -VMDvdDrive $drive -Path $Template.iso
+        Set-VMDvdDrive -VMDvdDrive $drive -Path $path
         return
     }
-    Add-VMDvdDrive -VM $Vm -Path $Template.iso
+    Add-VMDvdDrive -VM $Vm -Path $path
 }

@@ -20,7 +20,7 @@ $RegisterConditions = $FenceConditions + @(
 )
 $CreateConditions = $FenceConditions + @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
-    'disksUnattached', 'mediaExists', 'switchExists', 'volumeHasRoom'
+    'disksUnattached', 'mediaExists', 'driveExists', 'switchExists', 'volumeHasRoom'
 )
 
 function Get-Submitted {
