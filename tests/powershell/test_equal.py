@@ -11,7 +11,7 @@ import pytest
 from both_ways import Outcome, both_ways
 from engine_node import EngineNode
 from random_worlds import draw_call, draw_cluster, draw_disturbances
-from stories import CLUSTER, CSV, FENCE, GIB, STORIES, Story, template_of
+from stories import CLUSTER, CSV, FENCE, GIB, STORIES, Story, disk, template_of
 
 from controller.simulator.config import load_world
 from controller.simulator.states import MigrationState
