@@ -8,6 +8,7 @@ from controller.model.checks import CheckVerdict
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
 from controller.model.report import ClusterReport
+from controller.planning.review import review
 from controller.planning.sentences import hold_sentence, why
 
 
@@ -30,9 +31,17 @@ def plan_tables(plan: Plan) -> tuple[Table, ...]:
     columns = ("WAVE", "ACTION", "VM", "FROM", "TO", "WHY", "MEMORY", "ESTIMATE", "VM ID")
     return (
         Table(columns=columns, rows=rows, wide=3),
+        _creations(plan),
         _holds(plan.holds),
         _impossible(plan.impossible),
     )
+
+
+def _creations(plan: Plan) -> Table:
+    rows = cells(
+        (action.vm, setting, value) for action in plan.actions for setting, value in review(action)
+    )
+    return Table(columns=("NEW VM", "SETTING", "VALUE"), rows=rows)
 
 
 def plan_summary(plan: Plan) -> str:
