@@ -31,9 +31,9 @@ def plan_tables(plan: Plan) -> tuple[Table, ...]:
     columns = ("WAVE", "ACTION", "VM", "FROM", "TO", "WHY", "MEMORY", "ESTIMATE", "VM ID")
     return (
         Table(columns=columns, rows=rows, wide=3),
-        _creations(plan),
         _holds(plan.holds),
         _impossible(plan.impossible),
+        _creations(plan),
     )
 
 
