@@ -24,7 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import planning
+from tests.bench import planning, wire
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:19464"
@@ -48,7 +48,11 @@ def numbered(item: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     """Measure, print, write; 0 when every figure holds."""
     load = os.getloadavg()[0]
-    figures = [*map(numbered, planning.figures()), *process_figures(nodes=16, vms=1_000)]
+    figures = [
+        *map(numbered, planning.figures()),
+        *wire.figures(),
+        *process_figures(nodes=16, vms=1_000),
+    ]
     print(f"figures of the simulator, {os.cpu_count()} cores, load {load:.1f} before the start")
     for item in figures:
         verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[item["holds"]]

@@ -59,6 +59,8 @@ class Reply:
 
 def shown(text: str) -> str:
     """A node's text as a person may be shown it, whatever the node put into it."""
+    if text.isprintable():  # nearly always, and much faster found out
+        return text
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -8,6 +8,7 @@ acts on that VM. Only what two nodes say of the same thing at rest, and say diff
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from controller.adapters.winrm.parsing import (
     ClusterFacts,
@@ -361,15 +362,22 @@ def _role(role: _RoleSeen) -> Role:
     )
     if facts is None:
         return owners
-    configuration = {fold(name) for name in facts.possible_configuration}
     return replace(
         owners,
         preferred_owners=facts.preferred_owners,
-        possible_owners=tuple(n for n in facts.possible_machine if fold(n) in configuration),
+        possible_owners=_owners_of_both(facts.possible_machine, facts.possible_configuration),
         priority=facts.priority,
         persistent_online=facts.persistent_state != 0,
         failback=facts.failback != 0,
     )
+
+
+# Nearly all roles have the same lists, of up to 64 nodes each.
+@lru_cache(maxsize=256)
+def _owners_of_both(machine: tuple[str, ...], configuration: tuple[str, ...]) -> tuple[str, ...]:
+    """The possible owners of both resources, as the machine's list spells them."""
+    folded = {fold(name) for name in configuration}
+    return tuple(name for name in machine if fold(name) in folded)
 
 
 def _migration(hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) -> Migration | None:

@@ -7,6 +7,7 @@ anything else is ProtocolBroken, and the node's part of the snapshot a gap.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from controller.adapters.winrm.frames import shown
@@ -309,6 +310,8 @@ def _lists(lists: "_Part") -> Lists:
 class _Part:
     """One JSON object of a reply, read field by field; whatever does not fit is ProtocolBroken."""
 
+    __slots__ = ("_fields", "_place")
+
     def __init__(self, value: Any, place: str) -> None:
         self._place = place
         if not isinstance(value, dict):
@@ -374,9 +377,12 @@ class _Part:
 
     def texts(self, name: str) -> tuple[str, ...]:
         values = self._list(name)
-        if not all(isinstance(v, str) and 0 < len(v) <= _TEXT_CHARACTERS_MAX for v in values):
+        if not set(map(type, values)) <= {str}:
             raise self.broken(name)
-        return tuple(shown(value) for value in values)
+        texts = _texts(tuple(values))
+        if texts is None:
+            raise self.broken(name)
+        return texts
 
     def part(self, name: str) -> "_Part":
         return _Part(self._given(name), f"{self._place}.{name}")
@@ -398,3 +404,12 @@ class _Part:
         if name not in self._fields:
             raise self.broken(name)
         return self._fields[name]
+
+
+# Roles have the same few lists of owners, of up to 64 nodes each: once judged is enough.
+@lru_cache(maxsize=256)
+def _texts(values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The texts as they may be shown; None if one is not as a name can be."""
+    if not all(0 < len(value) <= _TEXT_CHARACTERS_MAX for value in values):
+        return None
+    return tuple(shown(value) for value in values)
