@@ -17,7 +17,7 @@ from controller.model.observed import ObservedState
 from controller.model.plan import HoldReason, Plan
 from controller.model.policy import Policy
 from controller.planning.absorb import absorb
-from controller.planning.approvals import ended
+from controller.planning.approvals import ended, waiting_plan
 from controller.planning.decide import claim_due, decide, may_act
 from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
@@ -50,6 +50,9 @@ class Reconciler:
         past = replace(await self.memory.of(self.cluster), holder=self.holder)
         history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
         plan, findings = await self.aside(decide, desired, observed, history, now)
+        waiting = waiting_plan(desired.policy, history, plan, now)
+        if waiting != history.waiting:
+            history = await self.memory.keep(replace(history, waiting=waiting))
         if over := ended(history, plan, now):
             await self.memory.end(self.cluster, over)
         plan = held_if_broken(plan, self.memory.broken)

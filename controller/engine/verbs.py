@@ -122,8 +122,10 @@ class Verbs:
         found = [(r, h) for r, h in waiting if h.evidence["digest"] == demand.digest]
         if not found:
             there = sorted({f"{h.evidence['digest']} ({r.cluster})" for r, h in waiting})
+            gone = (h for _, h in waiting if h.evidence.get("supersedes") == demand.digest)
+            why = "".join(f": it was superseded, because {h.evidence['because']}" for h in gone)
             raise SpecError(
-                f"nothing with digest {demand.digest} waits for approval"
+                f"nothing with digest {demand.digest} waits for approval{why}"
                 f"; waiting now: {', '.join(there) or 'nothing'}"
             )
         report, hold = found[0]

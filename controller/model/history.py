@@ -115,6 +115,22 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPlan:
+    """In mode Suggest, the plan that waits for somebody's yes."""
+
+    digest: str
+    revision: str
+    since: datetime
+    """When this plan was first made."""
+    actions: tuple[str, ...]
+    """An identity of each action (`planning.approvals`)."""
+    supersedes: str = ""
+    """Digest of the plan that waited or was approved before it; empty: there was none."""
+    because: str = ""
+    """Why the former plan is not the plan any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
     """How often in a row nodes refused one kind of command for one VM at an unchanged spec."""
 
@@ -165,6 +181,8 @@ class History:
     stops: tuple[Stop, ...] = ()
     """In force, by anybody's order."""
     approvals: tuple[Approval, ...] = ()
+    waiting: WaitingPlan | None = None
+    """In mode Suggest, what waits for a yes: after a restart still the same."""
     specs: Mapping[str, SpecMark] = field(default_factory=lambda: MappingProxyType({}))
     """By VMDesired key, also of VMs that vanished from the specs until that is accepted."""
     nodes_away: frozenset[str] = frozenset()

@@ -71,7 +71,7 @@ def absorb(
         history,
         cluster_id=history.cluster_id or (observed.cluster_id if complete else None) or None,
         superseded=history.superseded or is_superseded(history, observed),
-        approvals=note_given(history.approvals, history.intents),
+        approvals=note_given(history),
         bound=bound,
         intents=_still_needed(intents, matches, now),
         sightings=sightings,

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from controller.model.control import Approval, Stop, StopScope
 from controller.model.desired import VMDesired
+from controller.model.history import IntentState
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeState
-from controller.model.plan import Action, AuditFinding
+from controller.model.plan import Action, ActionKind, AuditFinding
 from controller.model.policy import Balancer, Mode
 from controller.planning.audit_windows import is_open
 from controller.planning.audit_world import World
@@ -93,13 +94,26 @@ def _allows(w: World, approval: Approval) -> bool:
     if approval.revision != w.plan.revision:
         return False
     left = set(approval.actions).difference(approval.given)
-    return all(_change(action) in left for action in w.plan.actions)
+    return all(_change(w, action, approval) in left for action in w.plan.actions)
 
 
-def _change(action: Action) -> str:
-    """An action as an approval names it: what, of which VM, from where, to where."""
-    vm, source, target = action.vm_id or "new", fold(action.source or "-"), fold(action.target)
-    return " ".join((action.kind, action.key, vm, source, target))
+def _change(w: World, action: Action, approval: Approval) -> str:
+    """An action as the approval names it: what, of which VM, from where, to where.
+
+    A VM that was made on the same approval was named as new in it.
+    """
+    made_here = any(
+        intent.kind == ActionKind.CREATE
+        and intent.key == action.key
+        and intent.state is IntentState.DONE
+        and intent.opened_at >= approval.at
+        and f"Create {action.key} new - {fold(intent.target)}" in approval.given
+        for intent in w.history.intents
+    )
+    bound = w.history.bound.get(action.key)
+    is_new = action.vm_id is None or (made_here and bound == action.vm_id)
+    vm, source = "new" if is_new else action.vm_id, fold(action.source or "-")
+    return f"{action.kind} {action.key} {vm} {source} {fold(action.target)}"
 
 
 def check_sight(w: World, now: datetime) -> Iterator[AuditFinding]:

@@ -39,7 +39,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " one only looks until it is restarted",
     HoldReason.STOPPED: "{owner} ordered a stop: {reason}",
     HoldReason.SUGGESTED: "in mode Suggest a plan waits for its approval: `ownernode approve"
-    " {digest}`",
+    " {digest}`{instead}",
     HoldReason.CLOCK_JUMPED: "the clock jumped, or nothing was looked at for long; evidence counts"
     " anew, until {until}",
     HoldReason.OUTCOMES_UNKNOWN: "of {outcomes_unknown} commands nobody knows yet whether they left"
@@ -123,6 +123,8 @@ def hold_sentence(hold: Hold) -> str:
     words = defaultdict(str, hold.evidence)
     words["target"] = words["target"] or hold.target or "no node"
     words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
+    former, because = words["supersedes"], words["because"]
+    words["instead"] = f"; it supersedes {former}, because {because}" if former else ""
     count = words["refusals"]
     words["times"] = f" {count} times in a row" if count not in ("", "1") else ""
     words["whither"] = f" to {hold.target}" if hold.target else ""

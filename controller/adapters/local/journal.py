@@ -43,6 +43,7 @@ from controller.model.history import (
     Result,
     Sighting,
     SpecMark,
+    WaitingPlan,
 )
 from controller.model.report import Outcome
 from controller.planning.sentences import why
@@ -147,6 +148,7 @@ _MOVE = TypeAdapter(OwnMove)
 _SPEC = TypeAdapter(SpecMark)
 _RESULT = TypeAdapter(Result)
 _REFUSALS = TypeAdapter(Refusals)
+_WAITING = TypeAdapter(WaitingPlan)
 _TIME = TypeAdapter(datetime)
 _STOP = TypeAdapter(Stop)
 _APPROVAL = TypeAdapter(Approval)
@@ -408,6 +410,8 @@ def _entries(history: History, written: Entries) -> Entries:
             entries["stop", stop.id] = _text(_STOP, stop)
     for approval in history.approvals:
         entries["approval", f"{approval.digest} {approval.at}"] = _text(_APPROVAL, approval)
+    if history.waiting is not None:
+        entries["waiting", ""] = _text(_WAITING, history.waiting)
     for spec in history.specs.values():
         entries["spec", spec.key] = _text(_SPEC, spec)
     for result in history.results:
@@ -445,6 +449,7 @@ def _history(cluster: str, entries: Mapping[tuple[str, str], str], unanswered: S
             {node: _TIME.validate_json(body) for node, body in of("node up")}
         ),
         stops=tuple(_STOP.validate_json(body) for _, body in of("stop")),
+        waiting=next((_WAITING.validate_json(body) for _, body in of("waiting")), None),
         approvals=tuple(_APPROVAL.validate_json(body) for _, body in of("approval")),
         trusted=_TRUST in entries,
     )

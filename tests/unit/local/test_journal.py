@@ -22,9 +22,11 @@ from controller.model.history import (
     Intent,
     IntentState,
     OwnMove,
+    Refusals,
     Result,
     Sighting,
     SpecMark,
+    WaitingPlan,
 )
 from controller.model.plan import Action, ActionKind, ActionReason
 from controller.model.report import Outcome, OutcomeResult
@@ -94,6 +96,19 @@ def full_history() -> History:
                 at=NOW - timedelta(minutes=n),
             )
             for n in (2, 1)
+        ),
+        refusals=(
+            Refusals(
+                key="name:sql01", kind="Move", count=2, intent="i3", detail="notBusy: x", at=NOW
+            ),
+        ),
+        waiting=WaitingPlan(
+            digest="d",
+            revision="r1",
+            since=NOW,
+            actions=("Move name:sql01 x n3 n1",),
+            supersedes="c",
+            because="the specs changed",
         ),
         stops=(stop(),),
         approvals=(
