@@ -12,7 +12,7 @@ _SHOWN_MAX = 200
 _KNOWN: tuple[tuple[str, str], ...] = (
     (r"couldn't find remote ref|Remote branch .* not found", "the repository has no {kind} {ref}"),
     (
-        r"not our ref|unadvertised object|did not send all necessary objects",
+        r"not our ref|unadvertised object",
         "the repository has no {kind} {ref}, or does not give it",
     ),
     (
