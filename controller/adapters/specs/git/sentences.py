@@ -45,9 +45,10 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         r"repository .*not found|does not appear to be a git repository|(HTTP|error:) 404",
         "there is no repository at {url}, or not for this log-on",
     ),
+    (r"No user exists for uid", "ssh wants the user that runs ownernode to have a name here"),
     (r"dubious ownership", "{url} belongs to another user than the one that runs ownernode"),
     (r"transport '.*' not allowed", "its way of transport is not allowed"),
-    (r"unable to access", "{host} can't be reached: {last}"),
+    (r"fatal: unable to access", "{host} can't be reached: {last}"),
     (r"No space left|Disk quota", "the disk of the state folder is full"),
 )
 
@@ -77,7 +78,9 @@ def sentence(ran: Ran, address: Address) -> Said:
                 )
             )
     if re.search("fsck|index-pack|inflate", ran.err):
-        return Said(text=f"git finds what it got damaged or malformed: {last}", is_local=True)
+        found = re.search("object [0-9a-f]{40,64}: (.*)", ran.err)
+        what = printable(found[1])[:_SHOWN_MAX] if found else last
+        return Said(text=f"git finds what it got damaged or malformed: {what}", is_local=True)
     if ran.status < 0:
         return Said(text=f"git was ended by signal {-ran.status}", is_local=True)
     return Said(text=f"git says: {last or f'exit status {ran.status}'}", is_local=True)

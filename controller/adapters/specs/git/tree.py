@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.adapters.specs.findings import printable
-from controller.adapters.specs.folder import FILES_MAX
+from controller.adapters.specs.folder import FILES_MAX, ROOT
 from controller.model.findings import Finding
 
 _SUFFIXES = (".yaml", ".yml")
+PATH_CHARACTERS_MAX = 300
+"""It stands in sentences that people read."""
 _FINDINGS_MAX = 20
 _MODES = {
     "120000": ("is a symbolic link", "the file itself in its place"),
@@ -50,7 +52,10 @@ def parse_listing(raw: bytes, paths: Sequence[str]) -> Listing:
         seen.add(given)
         if any(part.startswith(".") for part in path[len(given) :].strip("/").split("/")):
             continue
-        if not path.isprintable():
+        if len(path) > PATH_CHARACTERS_MAX:
+            long = f"has a path of {len(path)} characters"
+            findings.append(_finding(f"{path[:60]}…", long, f"at most {PATH_CHARACTERS_MAX}"))
+        elif not path.isprintable():
             findings.append(_finding(path, "has a name that can't be shown"))
         elif mode not in _PLAIN:
             message, expected = _MODES.get(mode, (f"has the odd mode {mode}", "a plain file"))
@@ -59,7 +64,7 @@ def parse_listing(raw: bytes, paths: Sequence[str]) -> Listing:
             entries.append(Entry(path=path, blob=blob))
     findings += [_finding(path, "is not in this revision") for path in paths if path not in seen]
     if len(entries) > FILES_MAX:
-        findings.append(_finding("", f"holds {len(entries)} YAML files, at most {FILES_MAX}"))
+        findings.append(_finding(ROOT, f"holds {len(entries)} YAML files, at most {FILES_MAX}"))
     return Listing(entries=tuple(entries), findings=tuple(findings[:_FINDINGS_MAX]))
 
 
