@@ -1,11 +1,14 @@
 """git over HTTPS as companies have it: a private authority, a log-on, a proxy, and no luck."""
 
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from controller.adapters.specs.git.address import parse_address
+from controller.adapters.specs.git.address import Address, parse_address
+from controller.adapters.specs.git.program import Limits
 from controller.adapters.specs.git.source import GitSource
 from controller.ports import SpecReading
 from tests.support.git_server import PASSWORD, USER, GitServer, Proxy
@@ -111,3 +114,34 @@ def test_a_server_that_is_away(look: Look, server: GitServer, account: Path) -> 
         parse_address("git+https://127.0.0.1:9/placements"), account.parent / "other"
     )
     assert "can't be reached" in why(source.read_now())
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def address_of(server: socket.socket) -> Address:
+    return parse_address(f"git+https://127.0.0.1:{server.getsockname()[1]}/placements")
+
+
+def test_a_silent_server_is_left_when_the_time_is_over(
+    silent: socket.socket, tmp_path: Path
+) -> None:
+    """git and all that it started is ended, and that is what is said."""
+    source = GitSource(address_of(silent), tmp_path, limits=Limits(fetch_seconds=0.5))
+    assert "it took longer than allowed" in why(source.read_now())
+
+
+def test_a_silent_server_does_not_hold_up_the_end(silent: socket.socket, tmp_path: Path) -> None:
+    """Closing ends a fetch that runs, and none begins after it."""
+    source = GitSource(address_of(silent), tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(source.read_now)
+        connection, _ = silent.accept()  # now git waits for its answer
+        source.close()
+        assert reading.result(timeout=20).documents == ()
+        connection.close()
+    assert source.read_now().documents == ()

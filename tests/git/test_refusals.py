@@ -218,6 +218,19 @@ def test_a_damaged_mirror_is_fetched_anew_and_nothing_is_forgotten(
     assert refused(follow(), SourceRefusal.REWOUND).documents == readings[-1].documents
 
 
+def test_what_a_killed_git_left_does_not_stop_the_next_one(
+    repository: Repository, follow: Follow, tmp_path: Path
+) -> None:
+    """Locks of refs, and half a pack."""
+    follow().read_now()
+    (mirror,) = tmp_path.glob("state/*/mirror.git")
+    for name in ("refs/ownernode/head.lock", "packed-refs.lock", "objects/pack/tmp_pack_x"):
+        (mirror / name).write_text("half")
+    repository.commit({"prod/vm0.yaml": small("vm0", "suspend: true")})
+    assert follow().read_now().revision == f"main@sha1:{repository.head()}"
+    assert not (mirror / "objects/pack/tmp_pack_x").exists()
+
+
 def test_a_file_that_lost_its_end_is_not_taken(repository: Repository, follow: Follow) -> None:
     """A commit of an editor's half-written file that is good YAML."""
     repository.commit({"prod/many.yaml": many(3)})

@@ -24,11 +24,12 @@ PATHS_MAX = 50
 _SOURCE = ("branch", "tag", "commit", "path", "interval", "name", "accept")
 _FORGE = ("webhook-secret", "status", "status-token", "status-ca")
 _TRUST = ("gpg-keys", "allowed-signers")
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
+OPTIONS: Mapping[str, tuple[str, ...]] = {
     "https": (*_SOURCE, *_TRUST, *_FORGE, "credentials", "ca", "proxy"),
     "ssh": (*_SOURCE, *_TRUST, *_FORGE, "ssh-key", "known-hosts"),
     "file": (*_SOURCE, *_TRUST, *_FORGE),
 }
+"""Scheme -> what may be said of it; docs/git.md explains each."""
 _FILES = frozenset(
     {
         *_TRUST,
@@ -104,7 +105,7 @@ def parse_address(text: str) -> Address:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
         raise SpecError(f"{shown}: is no URL: {error}") from None
-    if parts.scheme not in _OPTIONS:
+    if parts.scheme not in OPTIONS:
         raise SpecError(
             f"{shown}: {PREFIX}{parts.scheme} is not supported (expected git+https://, git+ssh:// "
             "or git+file://)"
@@ -165,9 +166,9 @@ def _options(
     single: dict[str, str] = {}
     paths: list[str] = []
     for name, value in pairs:
-        if name not in _OPTIONS[scheme]:
-            close = nearest(name, _OPTIONS[scheme])
-            hint = f"did you mean {close}?" if close else f"known: {', '.join(_OPTIONS[scheme])}"
+        if name not in OPTIONS[scheme]:
+            close = nearest(name, OPTIONS[scheme])
+            hint = f"did you mean {close}?" if close else f"known: {', '.join(OPTIONS[scheme])}"
             raise SpecError(f"{shown}: {name!r} is not an option of git+{scheme}; {hint}")
         if not value or not value.isprintable():
             raise SpecError(f"{shown}: {name} is empty or unreadable")

@@ -1,6 +1,6 @@
 """A Git repository as a source: one revision in force as a whole, until a better one is there.
 
-Reading never waits for the network: it gives what is in force and, when it is time, lets a fetch
+Reading does not depend on the network: it gives what is in force and, when it is time, lets a fetch
 begin beside it. A revision that can't be had or is not taken changes nothing but what is said.
 """
 
@@ -32,7 +32,9 @@ JITTER_SHARE = 0.1
 HINT_SECONDS_MIN = 2.0
 """Between two fetches that hints bring about."""
 FIRST_SECONDS_MAX = 30.0
-"""How long the first reading of all waits for the repository; a later one never does."""
+"""How long the first reading of all waits for the repository."""
+LATER_SECONDS_MAX = 0.5
+"""How long a later one does while a fetch runs: most are over then, a second before the next."""
 _FINDINGS_MAX = 50
 
 
@@ -73,11 +75,13 @@ class GitSource:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._recall)
         if self._poll is None and self._seconds() >= self._due:
             self._poll = self._thread.submit(self.read_now)
-        if self._reading is None and self._force is None and self._poll is not None:
-            await asyncio.wait({asyncio.wrap_future(self._poll)}, timeout=FIRST_SECONDS_MAX)
-        if self._poll is not None and self._poll.done():
-            done, self._poll = self._poll, None
-            self._reading = done.result()
+        if self._poll is not None:
+            is_first = self._reading is None and self._force is None
+            seconds = FIRST_SECONDS_MAX if is_first else LATER_SECONDS_MAX
+            await asyncio.wait({asyncio.wrap_future(self._poll)}, timeout=seconds)
+            if self._poll.done():
+                done, self._poll = self._poll, None
+                self._reading = done.result()
         if self._reading is None:
             why = "the repository has not answered yet"
             waits = None if self._force else Refused(SourceRefusal.UNREACHABLE, why)
