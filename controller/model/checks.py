@@ -24,12 +24,28 @@ class CheckName(StrEnum):
     TARGET_STATE = "targetState"
     MEMORY = "memory"
     SWITCH = "switch"
+    PROCESSOR_VENDOR = "processorVendor"
+    PROCESSOR_MODEL = "processorModel"
+    PROCESSOR_COUNT = "processorCount"
+    VERSION = "version"
+    VOLUME = "volume"
+    GPU_PARTITION = "gpuPartition"
+    ANTI_AFFINITY = "antiAffinity"
     # of a VM, wherever it would go
     CONFIGURATION = "configuration"
     DISKS = "disks"
+    CHECKPOINTS = "checkpoints"
+    SMART_PAGING = "smartPaging"
     MEDIA = "media"
     PHYSICAL_DISK = "physicalDisk"
+    SHARED_DISK = "sharedDisk"
+    ASSIGNED_DEVICE = "assignedDevice"
+    FIBRE_CHANNEL = "fibreChannel"
+    INNER_SWITCH = "innerSwitch"
+    TPM = "tpm"
+    REPLICA = "replica"
     SAME_NAME = "sameName"
+    UNMONITORED = "unmonitored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

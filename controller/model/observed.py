@@ -105,8 +105,22 @@ class NodeObserved:
     """Win32_ComputerSystem.Model, which tells the simulator from real machines."""
     memory_total_bytes: int | None = None
     memory_available_bytes: int | None = None
+    hardware_at: datetime | None = None
+    """When the node read what follows: seldom, and kept in between. None: never yet."""
+    build: int | None = None
+    """Windows' build number: 26100 is Server 2025."""
+    processor_vendor: str | None = None
+    """Win32_Processor.Manufacturer."""
+    processor_family: str | None = None
+    """Win32_Processor.Caption, such as `Intel64 Family 6 Model 106 Stepping 6`."""
     processors_logical: int | None = None
+    vm_versions: tuple[str, ...] = ()
+    """Configuration versions that it runs."""
     switches: tuple[str, ...] = ()
+    switches_inner: tuple[str, ...] = ()
+    """Those of them that reach no other node: internal and private ones."""
+    volumes_lost: tuple[str, ...] = ()
+    """Mounts of cluster shared volumes that it can't use now."""
     observed_at: datetime | None = None
     """Start of the node's own read; None when only its peers spoke of it."""
 
@@ -149,6 +163,10 @@ class Role:
     queued: bool = False
     locked: bool = False
     failback: bool = False
+    unmonitored: bool = False
+    """Its node is out of contact with the cluster."""
+    anti_affinity: tuple[str, ...] = ()
+    """AntiAffinityClassNames: roles of one class are to be on different nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +184,29 @@ class VMObserved:
     migration: Migration | None = None
     busy: str | None = None
     """Operational status that forbids a move: BackingUpVirtualMachine, MergingDisks, ..."""
+    equipment_at: datetime | None = None
+    """When its node read what follows: seldom, and kept in between. None: never yet."""
+    version: str | None = None
+    processors: int | None = None
+    processor_compatibility: bool | None = None
+    """CompatibilityForMigrationEnabled: it runs on other models of its processor's vendor."""
     disk_paths: tuple[str, ...] = ()
     configuration_path: str = ""
     media_paths: tuple[str, ...] = ()
     """ISO files; a physical drive reads `physical:<drive>`."""
     pass_through: bool = False
+    shared_disks: tuple[str, ...] = ()
+    """Virtual disks that guests of several VMs use at once."""
+    checkpoint_path: str = ""
+    paging_path: str = ""
+    assigned_devices: int = 0
+    gpu_partitions: int = 0
+    fibre_channel: int = 0
+    """Virtual host bus adapters."""
+    tpm: bool = False
+    shielded: bool = False
+    replica: bool = False
+    """The replica of a VM that runs elsewhere (Hyper-V Replica)."""
     switches: tuple[str, ...] = ()
     creation_mark: str | None = None
     """What our own creation left in Notes: `<intent id>:creating` or `<intent id>:created`."""
@@ -226,6 +262,9 @@ class ObservedState:
     migrations_parallel_max: int | None = None
     """MaximumParallelMigrations, or the smallest node limit where the cluster has none."""
     balancer_mode: int | None = None
+    balancer_level: int | None = None
+    anti_affinity_enforced: bool = False
+    """ClusterEnforcedAntiAffinity: the second role of a class on a node stays offline."""
     functional_level: int | None = None
     epoch: int | None = None
     """The fencing epoch in the cluster database; None where no controller ever claimed one."""

@@ -42,6 +42,11 @@ class Policy:
     """While something is in flight: a freed slot is noticed within two seconds."""
     evidence_age_max_seconds: float = 60.0
     """From the start of the read. A failover takes less: older facts may be of another world."""
+    slow_facts_seconds: float = 300.0
+    """Hardware and equipment are read anew so often, and whenever they changed to all appearance.
+    """
+    slow_facts_age_max_seconds: float = 900.0
+    """A check refuses older ones: two readings failed."""
     moves_per_node_max: int = 1
     """In and out together: whether Windows shares the count is documented nowhere."""
     moves_per_cluster_max: int = 2

@@ -291,7 +291,7 @@ def _shares_a_disk(w: World, action: Action) -> bool:
     others += [want.template for key, want in w.wants.items() if key in creating]
     promised = _files(d.path for t in others if t is not None for d in t.disks)
     attached = _files(path for vm in w.observed.vms for path in vm.disk_paths)
-    untold = any(vm.host is None for vm in w.observed.vms)
+    untold = any(vm.host is None or vm.equipment_at is None for vm in w.observed.vms)
     return untold or bool(_files(d.path for d in action.template.disks) & (promised | attached))
 
 

@@ -23,7 +23,9 @@ def disk_holds(view: View, creations: Iterable[VMDesired]) -> Mapping[str, Hold]
     wants = [w for w in creations if w.template is not None and w.template.disks]
     if not wants:
         return {}
-    unseen = sorted(vm.name for vm in view.observed.vms if vm.host is None)
+    unseen = sorted(
+        vm.name for vm in view.observed.vms if vm.host is None or vm.equipment_at is None
+    )
     if unseen:
         return {w.key: _unknown(w, unseen) for w in wants}
     attached = {

@@ -92,7 +92,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NODE_FAILURES: "after it, the VMs of {nodes} could not be restarted elsewhere",
     HoldReason.NODE_LIMIT: "{node} has as many moves as it may have at once",
     HoldReason.CLUSTER_LIMIT: "the cluster has as many moves as it may have at once",
-    HoldReason.PREFLIGHT: "it can't be moved as it is: {found}; {remedy}",
+    HoldReason.PREFLIGHT: "it can't be moved or started as it is: {found}; {remedy}",
     HoldReason.FAULT_DOMAIN: "VMs of one fault domain move at a time: {domain_at_work} is at work,"
     " and it is in {domain}",
     HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}",

@@ -134,6 +134,10 @@ def get_cluster_shared_volume(call: Call) -> list[Value]:
     return _named(found, call.texts("Name"), RESOURCE_NOT_FOUND, "cluster shared volume")
 
 
+def get_cluster_shared_volume_state(call: Call) -> list[Value]:
+    return list(_view(call).volume_states())
+
+
 def move_cluster_virtual_machine_role(call: Call) -> list[Value]:
     """Ask for a live migration, or cancel one; success means accepted, nothing more."""
     call.sim.require_quorum(call.node)
@@ -311,6 +315,7 @@ CLUSTER_CMDLETS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
         ("InputObject", "Name", "Value", "Create", "Delete"),
     ),
     "Get-ClusterSharedVolume": (get_cluster_shared_volume, ("Name",)),
+    "Get-ClusterSharedVolumeState": (get_cluster_shared_volume_state, ()),
     "Move-ClusterVirtualMachineRole": (
         move_cluster_virtual_machine_role,
         ("Name", "VMId", "InputObject", "Node", "MigrationType", "Cancel", "Wait"),

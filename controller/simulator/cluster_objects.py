@@ -20,6 +20,7 @@ from controller.simulator.states import (
     NodeState,
     ResourceState,
     Stage,
+    VolumeState,
     powershell,
 )
 from controller.simulator.storage import free_bytes
@@ -42,6 +43,7 @@ def cluster_object(cluster: Cluster) -> PSObject:
         "ClusterFunctionalLevel": cluster.functional_level,
         "AutoBalancerMode": cluster.balancer_mode,
         "AutoBalancerLevel": cluster.balancer_level,
+        "ClusterEnforcedAntiAffinity": int(cluster.anti_affinity_enforced),
         "ResiliencyDefaultPeriod": int(cluster.resiliency_seconds),
         "QuarantineThreshold": cluster.quarantine_threshold,
         "QuarantineDuration": int(cluster.quarantine_seconds),
@@ -129,6 +131,27 @@ class View:
             },
         )
 
+    def volume_states(self) -> list[PSObject]:
+        """How each node reaches each volume: one row a node and volume."""
+        return [
+            PSObject(
+                TYPE + "ClusterSharedVolumeStateInfo",
+                {
+                    "Name": volume.name,
+                    "Node": node.name,
+                    "VolumeFriendlyName": volume.mount,
+                    "StateInfo": powershell(
+                        VolumeState.Direct
+                        if volume.online and fold(volume.mount) not in node.volumes_lost
+                        else VolumeState.Unavailable
+                    ),
+                },
+            )
+            for volume in self.cluster.volumes
+            for node in self.cluster.nodes.values()
+            if node.state in (NodeState.Up, NodeState.Paused)
+        ]
+
     def owner_list(self, owned: PSObject, names: list[str]) -> PSObject:
         owners: list[Value] = [self.node(name) for name in names]
         return PSObject(
@@ -209,7 +232,7 @@ class View:
                 "FailbackWindowEnd": _UNSET,
                 "FailoverThreshold": _UNSET,
                 "FailoverPeriod": 6,
-                "AntiAffinityClassNames": [],
+                "AntiAffinityClassNames": list(role.anti_affinity),
                 "DefaultOwner": _UNSET,
                 "ColdStartSetting": 0,
                 "LockedFromMoving": int(role.locked),

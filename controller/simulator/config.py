@@ -82,6 +82,7 @@ class ClusterPart(_Part):
     migrations_parallel_max: int | None = 1
     balancer_mode: int = 0
     balancer_level: int = 1
+    anti_affinity_enforced: bool = False
     move_type_threshold: int = 2000
     witness: bool = True
     resiliency_seconds: float = 240.0
@@ -102,6 +103,8 @@ class NodePart(_Part):
     vendor: str = "GenuineIntel"
     family: str = "Intel64 Family 6 Model 106 Stepping 6"
     build: int = 26100
+    vm_versions: list[str] = ["9.0", "10.0", "11.0", "12.0"]
+    volumes_lost: list[str] = []  # mounts that the node can't use
     migrations_max: int = 1
     vm_path: str | None = None
     vhd_path: str | None = None
@@ -120,6 +123,7 @@ class DiskPart(_Part):
     path: str
     size: Size = 40 * 1024**3
     physical_disk: int | None = None
+    shared: bool = False
 
 
 class VmPart(_Part):
@@ -143,7 +147,15 @@ class VmPart(_Part):
     notes: str = ""
     uptime_seconds: float = 3 * _DAY_SECONDS
     replica: bool = False
+    version: str = "10.0"
+    checkpoints: str | None = None  # folders, where they are not the VM's own
+    paging: str | None = None
     assigned_devices: int = 0
+    gpu_partitions: int = 0
+    fibre_channel: int = 0
+    tpm: bool = False
+    shielded: bool = False
+    anti_affinity: list[str] = []
     priority: int = 2000
     preferred_owners: list[str] = []
     possible_owners: list[str] | None = None
@@ -247,6 +259,8 @@ def _add_node(world: World, number: int, part: NodePart) -> None:
         processor_vendor=part.vendor,
         processor_family=part.family,
         build=part.build,
+        vm_versions=tuple(part.vm_versions),
+        volumes_lost={fold(path) for path in part.volumes_lost},
         migrations_max=part.migrations_max,
         boot_at=-30 * _DAY_SECONDS,
         dvd_drives=tuple(part.dvd_drives),
@@ -293,8 +307,9 @@ def _add_vm(world: World, part: VmPart) -> None:
         name=part.name,
         node=node.name,
         path=folder,
-        checkpoint_path=folder,
-        paging_path=folder,
+        checkpoint_path=part.checkpoints or folder,
+        paging_path=part.paging or folder,
+        version=part.version,
         state=part.state,
         generation=part.generation,
         processors=part.processors,
@@ -305,6 +320,10 @@ def _add_vm(world: World, part: VmPart) -> None:
         notes=part.notes,
         replication=ReplicationMode.Replica if part.replica else ReplicationMode.None_,
         assigned_devices=part.assigned_devices,
+        gpu_partitions=part.gpu_partitions,
+        fibre_channel=part.fibre_channel,
+        tpm=part.tpm,
+        shielded=part.shielded,
         created_at=-60 * _DAY_SECONDS,
         running_since=-part.uptime_seconds if on else None,
     )
@@ -332,6 +351,7 @@ def _equip(world: World, node: Node, vm: VirtualMachine, part: VmPart) -> None:
                 controller=controller,
                 location=location,
                 physical_disk=disk.physical_disk,
+                shared=disk.shared,
             )
         )
     media = part.iso or part.physical_drive
@@ -357,6 +377,7 @@ def _equip(world: World, node: Node, vm: VirtualMachine, part: VmPart) -> None:
 def _make_role(world: World, vm: VirtualMachine, part: VmPart) -> Role:
     role = register_role(world, vm, part.role)
     role.priority = part.priority
+    role.anti_affinity = list(part.anti_affinity)
     role.preferred = [world.node(name).name for name in part.preferred_owners]
     role.auto_failback = part.failback
     role.locked = part.locked

@@ -10,13 +10,19 @@ from collections.abc import Callable
 from controller.model.names import fold, same_name
 from controller.simulator import hyperv_objects as objects
 from controller.simulator.call import Call, is_pattern, matches, text_of
-from controller.simulator.cmdlet_errors import FILE_NOT_FOUND, INVALID_PARAMETER, Refusal
+from controller.simulator.cmdlet_errors import (
+    FILE_NOT_FOUND,
+    INVALID_PARAMETER,
+    Refusal,
+    command_not_found,
+)
 from controller.simulator.inventory import NetworkAdapter, VirtualMachine
 from controller.simulator.states import SnapshotType, powershell
 from controller.simulator.storage import find_file, free_bytes, local_free_bytes, volume_of
 from controller.simulator.values import PSObject, Value
 
 Cmdlet = Callable[[Call], list[Value]]
+_GPU_PARTITIONS_SINCE = 20348
 _CIM = "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/"
 
 
@@ -76,6 +82,21 @@ def get_vm_network_adapter_vlan(call: Call) -> list[Value]:
 
 def get_vm_processor(call: Call) -> list[Value]:
     return [objects.processor_object(call.node, vm) for vm in call.vms()]
+
+
+def get_vm_security(call: Call) -> list[Value]:
+    return [objects.security_object(vm) for vm in call.vms()]
+
+
+def get_vm_assignable_device(call: Call) -> list[Value]:
+    return [d for vm in call.vms() for d in objects.assigned_device_objects(call.node, vm)]
+
+
+def get_vm_gpu_partition_adapter(call: Call) -> list[Value]:
+    """The cmdlet came with Windows Server 2022 (build 20348)."""
+    if call.node.build < _GPU_PARTITIONS_SINCE:
+        raise command_not_found("Get-VMGpuPartitionAdapter")
+    return [p for vm in call.vms() for p in objects.gpu_partition_objects(call.node, vm)]
 
 
 def get_vm_memory(call: Call) -> list[Value]:
@@ -281,6 +302,9 @@ HYPER_V_READS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
         (*_OF_VM, "VMNetworkAdapterName", "VMNetworkAdapter"),
     ),
     "Get-VMProcessor": (get_vm_processor, _OF_VM),
+    "Get-VMSecurity": (get_vm_security, _OF_VM),
+    "Get-VMAssignableDevice": (get_vm_assignable_device, _OF_VM),
+    "Get-VMGpuPartitionAdapter": (get_vm_gpu_partition_adapter, _OF_VM),
     "Get-VMMemory": (get_vm_memory, _OF_VM),
     "Get-VMFirmware": (get_vm_firmware, _OF_VM),
     "Get-VMSnapshot": (get_vm_snapshot, _OF_VM),

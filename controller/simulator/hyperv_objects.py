@@ -79,7 +79,10 @@ def vm_object(sim: Simulation, node: Node, vm: VirtualMachine) -> PSObject:
         "HardDrives": [disk_object(node, vm, disk) for disk in vm.disks],
         "DVDDrives": [dvd_object(node, vm, dvd) for dvd in vm.dvds],
         "NetworkAdapters": [adapter_object(node, vm, adapter) for adapter in vm.adapters],
-        "FibreChannelHostBusAdapters": [],
+        "FibreChannelHostBusAdapters": [
+            PSObject(TYPE + "VMFibreChannelHba", {"VMId": vm.id, "SanName": "SAN"})
+            for _ in range(vm.fibre_channel)
+        ],
     }
     return PSObject(TYPE + "VirtualMachine", properties)
 
@@ -106,7 +109,7 @@ def disk_object(node: Node, vm: VirtualMachine, disk: Disk) -> PSObject:
             "ControllerType": powershell(disk.controller),
             "ControllerNumber": disk.number,
             "ControllerLocation": disk.location,
-            "SupportPersistentReservations": False,
+            "SupportPersistentReservations": disk.shared,
             "PoolName": "Primordial",
         },
     )
@@ -182,6 +185,35 @@ def processor_object(node: Node, vm: VirtualMachine) -> PSObject:
             "HwThreadCountPerCore": 0,
         },
     )
+
+
+def security_object(vm: VirtualMachine) -> PSObject:
+    return PSObject(
+        TYPE + "VMSecurity",
+        {
+            "TpmEnabled": vm.tpm,
+            "Shielded": vm.shielded,
+            "KsdEnabled": False,
+            "EncryptStateAndVmMigrationTraffic": vm.shielded,
+        },
+    )
+
+
+def assigned_device_objects(node: Node, vm: VirtualMachine) -> list[PSObject]:
+    return [
+        PSObject(
+            TYPE + "VMAssignedDevice",
+            {**_identity(node, vm), "LocationPath": f"PCIROOT(0)#PCI({number:02}00)"},
+        )
+        for number in range(vm.assigned_devices)
+    ]
+
+
+def gpu_partition_objects(node: Node, vm: VirtualMachine) -> list[PSObject]:
+    return [
+        PSObject(TYPE + "VMGpuPartitionAdapter", {**_identity(node, vm), "Id": str(number)})
+        for number in range(vm.gpu_partitions)
+    ]
 
 
 def memory_object(node: Node, vm: VirtualMachine) -> PSObject:

@@ -66,6 +66,7 @@ class Node:
     dvd_drives: tuple[str, ...] = ("D:",)
     switches: list[Switch] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
+    volumes_lost: set[str] = field(default_factory=set)  # folded mounts that it can't use
     local_disk_bytes: int = 500 * GIB
     powered: bool = True
     boot_at: float = 0.0
@@ -100,6 +101,7 @@ class Disk:
     number: int = 0
     location: int = 0
     physical_disk: int | None = None  # pass-through
+    shared: bool = False  # persistent reservations: guests of several VMs use it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,6 +159,10 @@ class VirtualMachine:
     adapters: list[NetworkAdapter] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     assigned_devices: int = 0
+    gpu_partitions: int = 0
+    fibre_channel: int = 0  # virtual host bus adapters
+    tpm: bool = False
+    shielded: bool = False
     busy: VmOperationalStatus | None = None
     replication: ReplicationMode = ReplicationMode.None_
     created_at: float = 0.0
@@ -209,6 +215,7 @@ class Role:
     failed: bool = False
     failing_over: bool = False
     waiting_for_memory: bool = False
+    anti_affinity: list[str] = field(default_factory=list)  # class names
     unmonitored: bool = False  # its node is out of contact: the cluster goes on calling it Online
     drained_from: str | None = None
     next_target: str | None = None  # second_move: queued
@@ -256,6 +263,7 @@ class Cluster:
     migrations_max: int | None = 1  # MaximumParallelMigrations; absent before the 2022-09 update
     balancer_mode: int = 0
     balancer_level: int = 1
+    anti_affinity_enforced: bool = False
     move_type_threshold: int = 2000
     witness: bool = True
     resiliency_seconds: float = 240.0

@@ -1,8 +1,9 @@
-"""The registrations and creations that an agent has started, as it remembers them."""
+"""What an agent remembers: registrations and creations that it started, and what it has read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from controller.model.names import fold
 
@@ -28,6 +29,11 @@ class JobBook:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Job]] = {}
         self._running: dict[str, list[Job]] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
+
+    def kept(self, node: str) -> dict[str, Any]:
+        """What this node's agent read and keeps for a while."""
+        return self._kept.setdefault(fold(node), {})
 
     def start(self, node: str, intent: str, operation: str) -> Job:
         job = Job(intent=intent, operation=operation)
@@ -52,6 +58,7 @@ class JobBook:
     def forget(self, node: str) -> None:
         """The agent of this node has ended, and a new one knows nothing."""
         self._known.pop(fold(node), None)
+        self._kept.pop(fold(node), None)
 
     def end_all(self, node: str) -> None:
         """The node has died, and every process on it."""

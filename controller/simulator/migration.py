@@ -50,6 +50,7 @@ _BLOCKS_MIGRATION = frozenset(
 )
 _CANCELLABLE = frozenset({Stage.QUEUED, Stage.SET_UP, Stage.TRANSFER})
 _STALLED_AT_PERCENT = 99
+_GPU_PARTITIONS_MOVE_SINCE = 26100
 
 
 def request_move(
@@ -327,6 +328,9 @@ def _what_the_target_lacks(sim: Simulation, vm: VirtualMachine, migration: Migra
         for disk in vm.disks
         if not on_shared_volume(sim.cluster, disk.path) or disk.physical_disk is not None
     ]
+    paths = [vm.path, *(disk.path for disk in vm.disks)]
+    # Live migration with a GPU partition came with Windows Server 2025 (build 26100).
+    both_2025 = min(source.build, target.build) >= _GPU_PARTITIONS_MOVE_SINCE
     media = [dvd.path for dvd in vm.dvds if dvd.path is not None]
     checks: tuple[tuple[bool, int], ...] = (
         (vm.busy in _BLOCKS_MIGRATION, BUSY),
@@ -342,10 +346,18 @@ def _what_the_target_lacks(sim: Simulation, vm: VirtualMachine, migration: Migra
         (any(not _has_switch(target, name) for name in switches), UNSPECIFIED),
         (bool(foreign_disks), FILE_NOT_FOUND),
         (any(not _can_read(sim, target, path) for path in media), STORAGE_PROVIDER),
+        (any(_lost(target, path) for path in paths), FILE_NOT_FOUND),
         (vm.assigned_devices > 0, UNSPECIFIED),
+        (any(disk.shared for disk in vm.disks), UNSPECIFIED),
+        (vm.gpu_partitions > 1 or (vm.gpu_partitions == 1 and not both_2025), UNSPECIFIED),
     )
     found = next((code for failed, code in checks if failed), None)
     return None if found is None else found if found > 0xFFFF else 0x80070000 | found
+
+
+def _lost(node: Node, path: str) -> bool:
+    """Whether the path is on a volume that the node can't use now."""
+    return any(fold(path).startswith(mount + "\\") for mount in node.volumes_lost)
 
 
 def _has_switch(node: Node, name: str) -> bool:

@@ -6,10 +6,8 @@ holds both equal. Everything here goes through `invoke`, as the scripts go throu
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from controller.model.names import fold, same_name
 from controller.simulator.cmdlet_errors import NodeUnreachable
@@ -22,18 +20,28 @@ from controller.simulator.responder_changes import (
     start_role,
 )
 from controller.simulator.responder_conditions import BadCall
-from controller.simulator.values import CmdletError, EnumValue, PSObject, Value
+from controller.simulator.responder_slow import Slow, hardware, vm_entries
+from controller.simulator.responder_values import (
+    Data,
+    Run,
+    as_text,
+    flags_of,
+    items_of,
+    name_of,
+    number_of,
+    object_of,
+    ordered,
+    owner_of,
+    text_of,
+    text_or_none,
+)
+from controller.simulator.values import CmdletError, PSObject, Value
 from controller.simulator.world import World
 
 POWERSHELL = "5.1.26100.1"
 MESSAGE_CHARACTERS_MAX = 256
 _VIRTUAL_MACHINE_GROUP = 111
 _PENDING, _QUEUED, _MIGRATING = 4, 4, 32774
-_MARK = re.compile(
-    r"ownernode:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:(?:creating|created))", re.IGNORECASE
-)
-
-Data = dict[str, Any]
 
 
 def respond(
@@ -82,44 +90,48 @@ def _doctor(world: World, node: str, _: Mapping[str, object]) -> Data:
         return [item for item in found if isinstance(item, PSObject)]
 
     run("Get-Cluster")
-    own = _self(run)
     computer = run("Get-CimInstance", ClassName="Win32_ComputerSystem")[0]
     system = run("Get-CimInstance", ClassName="Win32_OperatingSystem")[0]
+    own = _self(run, system, _slow(world, node, system, 0))
     return {
         "user": None,  # an engine that is not on Windows can't tell either
         "administrator": None,
-        "domain": _text_or_none(computer, "Domain"),
+        "domain": text_or_none(computer, "Domain"),
         "domainJoined": bool(computer.properties["PartOfDomain"]),
-        "system": _text_or_none(system, "Caption"),
-        "build": _text_or_none(system, "BuildNumber"),
+        "system": text_or_none(system, "Caption"),
+        "build": text_or_none(system, "BuildNumber"),
         "modules": [{"name": name, "version": "0.0"} for name in ("FailoverClusters", "Hyper-V")],
-        "vmPath": own["vmPath"],
-        "vhdPath": own["vhdPath"],
+        "vmPath": own["hardware"]["vmPath"],
+        "vhdPath": own["hardware"]["vhdPath"],
         "time": own["time"],
     }
 
 
 def _observe(world: World, node: str, arguments: Mapping[str, object]) -> Data:
-    match arguments.get("clusterWide"):
-        case bool(cluster_wide):
-            pass
+    match arguments:
+        case {"clusterWide": bool(cluster_wide)}:
+            seconds = arguments.get("slowSeconds", 0)
         case _:
             raise BadCall("clusterWide must be true or false.")
+    if type(seconds) is not int:
+        raise BadCall("slowSeconds must be a whole number.")
 
     def run(cmdlet: str, **parameters: Value) -> list[PSObject]:
         found = invoke(world, node, cmdlet, parameters)
         return [item for item in found if isinstance(item, PSObject)]
 
     nodes = run("Get-ClusterNode")
-    local = next(n for n in nodes if same_name(_text(n, "Name"), node))
-    vms = sorted((_vm(vm) for vm in run("Get-VM")), key=lambda vm: vm["id"])
+    local = next(n for n in nodes if same_name(text_of(n, "Name"), node))
+    system = run("Get-CimInstance", ClassName="Win32_OperatingSystem")[0]
+    slow = _slow(world, node, system, seconds)
+    vms = vm_entries(run, slow)
     return {
-        "node": _text(local, "Name"),
+        "node": text_of(local, "Name"),
         "cluster": _cluster(run),
-        "nodes": _sorted((_node(n) for n in nodes), "name"),
-        "self": _self(run),
+        "nodes": ordered((_node(n) for n in nodes), "name"),
+        "self": _self(run, system, slow),
         "vms": vms,
-        "roles": _sorted(_roles(run, local, vms), "name"),
+        "roles": ordered(_roles(run, local, vms), "name"),
         "jobs": [
             {
                 "intent": job.intent,
@@ -135,13 +147,10 @@ def _observe(world: World, node: str, arguments: Mapping[str, object]) -> Data:
     }
 
 
-Run = Callable[..., list[PSObject]]
-
-
 def _cluster(run: Run) -> Data:
     item = run("Get-Cluster")[0]
     private = {
-        fold(_text(row, "Name")): row.properties["Value"]
+        fold(text_of(row, "Name")): row.properties["Value"]
         for row in run("Get-ClusterParameter", InputObject=item)
     }
     return {
@@ -150,84 +159,36 @@ def _cluster(run: Run) -> Data:
         "functionalLevel": item.properties["ClusterFunctionalLevel"],
         "migrationsParallelMax": item.properties.get("MaximumParallelMigrations"),
         "balancerMode": item.properties["AutoBalancerMode"],
+        "balancerLevel": item.properties["AutoBalancerLevel"],
+        "antiAffinityEnforced": item.properties["ClusterEnforcedAntiAffinity"],
         "epoch": private.get("ownernodeepoch"),
-        "holder": _text_of(private.get("ownernodeholder")),
-        "stop": _text_of(private.get("ownernodestop")),
+        "holder": as_text(private.get("ownernodeholder")),
+        "stop": as_text(private.get("ownernodestop")),
     }
 
 
 def _node(item: PSObject) -> Data:
     return {
-        "name": _text(item, "Name"),
-        "state": _number(item, "State"),
-        "drain": _number(item, "DrainStatus"),
-        "failback": _number(item, "FailbackStatus"),
-        "status": _flags(item, "StatusInformation"),
+        "name": text_of(item, "Name"),
+        "state": number_of(item, "State"),
+        "drain": number_of(item, "DrainStatus"),
+        "failback": number_of(item, "FailbackStatus"),
+        "status": flags_of(item, "StatusInformation"),
     }
 
 
-def _self(run: Run) -> Data:
-    computer = run("Get-CimInstance", ClassName="Win32_ComputerSystem")[0]
-    system = run("Get-CimInstance", ClassName="Win32_OperatingSystem")[0]
-    hypervisor = run("Get-VMHost")[0]
+def _slow(world: World, node: str, system: PSObject, seconds: int) -> Slow:
     now = system.properties["LocalDateTime"]
     assert isinstance(now, datetime)
-    switches = [
-        {"name": _text(switch, "Name"), "type": _number(switch, "SwitchType")}
-        for switch in run("Get-VMSwitch")
-    ]
-    return {
-        "model": _text_or_none(computer, "Model"),
-        "manufacturer": _text_or_none(computer, "Manufacturer"),
-        "memoryTotalBytes": _number(system, "TotalVisibleMemorySize") * 1024,
-        "memoryAvailableBytes": _number(system, "FreePhysicalMemory") * 1024,
-        "processorsLogical": _number(hypervisor, "LogicalProcessorCount"),
-        "migrationsMax": _number(hypervisor, "MaximumVirtualMachineMigrations"),
-        "vmPath": _text_or_none(hypervisor, "VirtualMachinePath"),
-        "vhdPath": _text_or_none(hypervisor, "VirtualHardDiskPath"),
-        "switches": _sorted(switches, "name", "type"),
-        "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
+    return Slow(kept=world.jobs.kept(node), now=now, seconds=seconds)
 
 
-def _vm(item: PSObject) -> Data:
-    disks = [
-        {
-            "path": _text_or_none(drive, "Path"),
-            "diskNumber": drive.properties["DiskNumber"],
-        }
-        for drive in _items(item, "HardDrives")
-    ]
-    media = [
-        {"path": _text_or_none(drive, "Path"), "type": _number(drive, "DvdMediaType")}
-        for drive in _items(item, "DVDDrives")
-        if _number(drive, "DvdMediaType")
-    ]
-    adapters = [
-        {"switch": _text_or_none(adapter, "SwitchName")}
-        for adapter in _items(item, "NetworkAdapters")
-    ]
-    uptime = item.properties["Uptime"]
-    assert isinstance(uptime, timedelta)
-    mark = _MARK.search(_text(item, "Notes"))
+def _self(run: Run, system: PSObject, slow: Slow) -> Data:
     return {
-        "id": _text(item, "Id"),
-        "name": _text(item, "Name"),
-        "state": _number(item, "State"),
-        "status": _numbers(item, "OperationalStatus"),
-        "memoryAssignedBytes": _number(item, "MemoryAssigned"),
-        "memoryStartupBytes": _number(item, "MemoryStartup"),
-        "processors": _number(item, "ProcessorCount"),
-        "generation": _number(item, "Generation"),
-        "clustered": item.properties["IsClustered"],
-        "configurationPath": _text_or_none(item, "ConfigurationLocation"),
-        "checkpointPath": _text_or_none(item, "SnapshotFileLocation"),
-        "pagingPath": _text_or_none(item, "SmartPagingFilePath"),
-        "disks": _sorted(disks, "path", "diskNumber"),
-        "media": _sorted(media, "path", "type"),
-        "adapters": _sorted(adapters, "switch"),
-        "mark": mark[1].lower() if mark else None,
-        "uptimeSeconds": int(uptime.total_seconds()),
+        "memoryTotalBytes": number_of(system, "TotalVisibleMemorySize") * 1024,
+        "memoryAvailableBytes": number_of(system, "FreePhysicalMemory") * 1024,
+        "time": slow.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "hardware": hardware(run, system, slow),
     }
 
 
@@ -235,20 +196,20 @@ def _roles(run: Run, local: PSObject, vms: list[Data]) -> list[Data]:
     groups = [
         group
         for group in run("Get-ClusterGroup", InputObject=local)
-        if _number(group, "GroupType") == _VIRTUAL_MACHINE_GROUP
-        and same_name(_owner(group), _text(local, "Name"))
+        if number_of(group, "GroupType") == _VIRTUAL_MACHINE_GROUP
+        and same_name(owner_of(group), text_of(local, "Name"))
     ]
     if not groups:
         return []
     machines: dict[str, PSObject] = {}
     configurations: dict[str, PSObject] = {}
     for resource in run("Get-ClusterResource", InputObject=[*groups]):
-        kind = _name_of(resource.properties["ResourceType"])
+        kind = name_of(resource.properties["ResourceType"])
         table = machines if kind == "Virtual Machine" else configurations
-        table[_name_of(resource.properties["OwnerGroup"]) or ""] = resource
+        table[name_of(resource.properties["OwnerGroup"]) or ""] = resource
     owners = {
-        _text(_object(row, "ClusterObject"), "Id"): [
-            _text(n, "Name") for n in _items(row, "OwnerNodes")
+        text_of(object_of(row, "ClusterObject"), "Id"): [
+            text_of(n, "Name") for n in items_of(row, "OwnerNodes")
         ]
         for row in run(
             "Get-ClusterOwnerNode",
@@ -257,19 +218,19 @@ def _roles(run: Run, local: PSObject, vms: list[Data]) -> list[Data]:
     }
     private: dict[str, dict[str, Value]] = {}
     for row in run("Get-ClusterParameter", InputObject=[*machines.values()]):
-        values = private.setdefault(_text(_object(row, "ClusterObject"), "Id"), {})
-        values[_text(row, "Name")] = row.properties["Value"]
+        values = private.setdefault(text_of(object_of(row, "ClusterObject"), "Id"), {})
+        values[text_of(row, "Name")] = row.properties["Value"]
     statuses = {vm["id"]: vm["status"] for vm in vms}
     found = []
     for group in groups:
-        machine = machines[_text(group, "Name")]
-        configuration = configurations[_text(group, "Name")]
-        values = private[_text(machine, "Id")]
+        machine = machines[text_of(group, "Name")]
+        configuration = configurations[text_of(group, "Name")]
+        values = private[text_of(machine, "Id")]
         role = _role(group, values, statuses)
-        role["preferredOwners"] = owners[_text(group, "Id")]
+        role["preferredOwners"] = owners[text_of(group, "Id")]
         role["possibleOwners"] = {
-            "machine": sorted(owners[_text(machine, "Id")]),
-            "configuration": sorted(owners[_text(configuration, "Id")]),
+            "machine": sorted(owners[text_of(machine, "Id")]),
+            "configuration": sorted(owners[text_of(configuration, "Id")]),
         }
         found.append(role)
     return found
@@ -277,19 +238,22 @@ def _roles(run: Run, local: PSObject, vms: list[Data]) -> list[Data]:
 
 def _role(group: PSObject, values: Mapping[str, Value], statuses: Mapping[str, list[int]]) -> Data:
     vm_id = values.get("VmId")
-    state, status = _number(group, "State"), _flags(group, "StatusInformation")
+    state, status = number_of(group, "State"), flags_of(group, "StatusInformation")
+    classes = group.properties["AntiAffinityClassNames"]
+    assert isinstance(classes, list)
     migrating = _MIGRATING in statuses.get(str(vm_id), [])
     return {
-        "id": _text(group, "Id"),
-        "name": _text(group, "Name"),
+        "id": text_of(group, "Id"),
+        "name": text_of(group, "Name"),
         "vmId": vm_id,
         "state": state,
         "status": status,
-        "owner": _owner(group),
-        "priority": _number(group, "Priority"),
-        "persistentState": _number(group, "PersistentState"),
-        "failback": _number(group, "AutoFailbackType"),
-        "locked": _number(group, "LockedFromMoving"),
+        "owner": owner_of(group),
+        "priority": number_of(group, "Priority"),
+        "persistentState": number_of(group, "PersistentState"),
+        "failback": number_of(group, "AutoFailbackType"),
+        "locked": number_of(group, "LockedFromMoving"),
+        "antiAffinity": sorted(map(str, classes)),
         "migration": {
             "state": values.get("MigrationState"),
             "progress": values.get("MigrationProgress"),
@@ -303,95 +267,42 @@ def _role(group: PSObject, values: Mapping[str, Value], statuses: Mapping[str, l
 def _lists(run: Run) -> Data:
     roles = [
         {
-            "id": _text(group, "Id"),
-            "name": _text(group, "Name"),
-            "state": _number(group, "State"),
-            "status": _flags(group, "StatusInformation"),
-            "owner": _owner(group),
+            "id": text_of(group, "Id"),
+            "name": text_of(group, "Name"),
+            "state": number_of(group, "State"),
+            "status": flags_of(group, "StatusInformation"),
+            "owner": owner_of(group),
         }
         for group in run("Get-ClusterGroup")
-        if _number(group, "GroupType") == _VIRTUAL_MACHINE_GROUP
+        if number_of(group, "GroupType") == _VIRTUAL_MACHINE_GROUP
     ]
     volumes = []
     for volume in run("Get-ClusterSharedVolume"):
-        for mount in _items(volume, "SharedVolumeInfo"):
+        for mount in items_of(volume, "SharedVolumeInfo"):
             partition = mount.properties["Partition"]
             sizes: tuple[int | None, int | None] = (None, None)
             if isinstance(partition, PSObject):
-                sizes = _number(partition, "Size"), _number(partition, "FreeSpace")
+                sizes = number_of(partition, "Size"), number_of(partition, "FreeSpace")
             volumes.append(
                 {
-                    "path": _text(mount, "FriendlyVolumeName"),
+                    "path": text_of(mount, "FriendlyVolumeName"),
                     "sizeBytes": sizes[0],
                     "freeBytes": sizes[1],
                 }
             )
-    return {"roles": _sorted(roles, "name"), "volumes": _sorted(volumes, "path")}
-
-
-def _text(item: PSObject, name: str) -> str:
-    value = item.properties[name]
-    assert isinstance(value, str), f"{item.type_name}.{name} is no text"
-    return value
-
-
-def _text_or_none(item: PSObject, name: str) -> str | None:
-    value = item.properties[name]
-    return value if isinstance(value, str) and value else None
-
-
-def _text_of(value: Value) -> str | None:
-    """Any value as text, nothing as None: whoever sets a flag by hand may well write a 1."""
-    return None if value is None or value == "" else str(value)
-
-
-def _number(item: PSObject, name: str) -> int:
-    value = item.properties[name]
-    if isinstance(value, EnumValue):
-        return value.number
-    assert isinstance(value, int), f"{item.type_name}.{name} is no number"
-    return value
-
-
-def _numbers(item: PSObject, name: str) -> list[int]:
-    values = item.properties[name]
-    assert isinstance(values, list)
-    return [value.number for value in values if isinstance(value, EnumValue)]
-
-
-def _flags(item: PSObject, name: str) -> int:
-    """Flags without their sign: some of these enums are signed and use the highest bit."""
-    return _number(item, name) & 0xFFFFFFFF
-
-
-def _items(item: PSObject, name: str) -> list[PSObject]:
-    values = item.properties[name]
-    assert isinstance(values, list)
-    return [value for value in values if isinstance(value, PSObject)]
-
-
-def _object(item: PSObject, name: str) -> PSObject:
-    value = item.properties[name]
-    assert isinstance(value, PSObject)
-    return value
-
-
-def _name_of(value: Value) -> str | None:
-    """The name of a linked object, which some versions of Windows give as text."""
-    return _text(value, "Name") if isinstance(value, PSObject) else str(value) if value else None
-
-
-def _owner(group: PSObject) -> str | None:
-    return _name_of(group.properties["OwnerNode"])
-
-
-def _sorted(entries: Iterable[Data], *fields: str) -> list[Data]:
-    """Ordinal order of the fields, missing values as empty text."""
-
-    def key(entry: Data) -> str:
-        return "\0".join("" if entry[f] is None else str(entry[f]) for f in fields)
-
-    return sorted(entries, key=key)
+    states = [
+        {
+            "node": text_of(row, "Node"),
+            "path": text_or_none(row, "VolumeFriendlyName"),
+            "state": number_of(row, "StateInfo"),
+        }
+        for row in run("Get-ClusterSharedVolumeState")
+    ]
+    return {
+        "roles": ordered(roles, "name"),
+        "volumes": ordered(volumes, "path"),
+        "volumeStates": ordered(states, "node", "path"),
+    }
 
 
 _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = {

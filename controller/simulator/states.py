@@ -157,6 +157,14 @@ class VhdType(IntEnum):
     Differencing = 4
 
 
+class VolumeState(IntEnum):
+    Unavailable = 0
+    Paused = 1
+    Direct = 2
+    FileSystemRedirected = 3
+    BlockRedirected = 4
+
+
 class ReplicationMode(IntEnum):
     None_ = 0
     Primary = 1
@@ -210,6 +218,7 @@ _TYPE_NAMES: dict[type[Enum], str] = {
     GroupState: _CLUSTER + "ClusterGroupState",
     GroupFlag: _CLUSTER + "ClusterApplicationStatusInformation",
     ResourceState: _CLUSTER + "ClusterResourceState",
+    VolumeState: _CLUSTER + "ClusterSharedVolumeState",
     GroupType: _CLUSTER + "GroupType",
     VmState: _HYPER_V + "VMState",
     VmOperationalStatus: _HYPER_V + "VMOperationalStatus",

@@ -15,7 +15,7 @@ COMMANDS: dict[str, set[str]] = {
     "ConvertTo-Json": {"Compress", "Depth", "InputObject"},
     "ForEach-Object": set(),
     "Get-Module": {"Name"},
-    "Select-Object": {"Skip"},
+    "Select-Object": {"First", "Skip"},
     "Set-StrictMode": {"Version"},
     "Where-Object": set(),
 }
@@ -52,7 +52,7 @@ MEMBERS = _words(
     OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion Properties
     ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
     RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
-    StandardOutput Start StartsWith Substring Success ToArray ToBase64String ToLowerInvariant
+    StandardOutput Start StartsWith Substring Success Ticks ToArray ToBase64String ToLowerInvariant
     ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Values Wait Write
     WriteAsync new"""
 )
@@ -80,7 +80,9 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$node": (_CLUSTER + "ClusterNode",),
         "$parameter": (_CLUSTER + "ClusterParameter",),
         "$partition": (_CLUSTER + "ClusterDiskPartitionInfo",),
+        "$processor": (_HYPER_V + "VMProcessor", _CIM + "Win32_Processor"),
         "$resource": (_CLUSTER + "ClusterResource",),
+        "$security": (_HYPER_V + "VMSecurity",),
         "$system": (_CIM + "Win32_OperatingSystem",),
         "$vm": (_HYPER_V + "VirtualMachine",),
         "$volume": (_CLUSTER + "ClusterSharedVolume",),

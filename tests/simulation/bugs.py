@@ -343,7 +343,7 @@ def _drains_welcome() -> Sequence[Patch]:
 
 
 def _any_storage() -> Sequence[Patch]:
-    return [(vm_state_module, "availability", lambda want, seen, around: ()), _NO_AUDIT]
+    return [(vm_state_module, "in_the_way", lambda kind, want, seen, around: None), _NO_AUDIT]
 
 
 def _never_moving() -> Sequence[Patch]:

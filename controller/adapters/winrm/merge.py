@@ -7,12 +7,14 @@ acts on that VM. Only what two nodes say of the same thing at rest, and say diff
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from controller.adapters.winrm.parsing import (
     ClusterFacts,
+    EquipmentFacts,
     FenceFacts,
+    HardwareFacts,
     ListedRole,
     ListedVolume,
     Lists,
@@ -29,12 +31,16 @@ from controller.adapters.winrm.states import (
     NODE_ISOLATED,
     NODE_QUARANTINED,
     NODE_STATES,
+    REPLICATION_REPLICA,
     ROLE_LOCKED,
     ROLE_QUEUED,
     ROLE_STATES,
+    ROLE_UNMONITORED,
     STATUS_ARRIVING,
     STATUS_MIGRATING,
+    SWITCH_EXTERNAL,
     VM_STATES,
+    VOLUME_LOST,
     busy_name,
 )
 from controller.model.names import fold, same_name
@@ -87,7 +93,7 @@ def merge(look: Look) -> ObservedState:
     """Put one snapshot together; the order of the replies is of no importance."""
     seen = tuple(sorted(look.seen, key=lambda s: fold(s.reply.node)))
     views, contradictions = agree_on_nodes(s.reply for s in seen)
-    nodes = _nodes(views, seen) or tuple(
+    nodes = _nodes(views, seen, _lost_volumes(look.lists)) or tuple(
         NodeObserved(name=name, state=NodeState.UNKNOWN, answered=False)
         for name in sorted(look.nodes_before, key=fold)
     )
@@ -99,7 +105,7 @@ def merge(look: Look) -> ObservedState:
             gaps[fold(node.name), gap.reason] = gap
     cluster = _cluster_facts(s.reply.cluster for s in seen)
     fence = _agreed_fence(look, nodes)
-    limits = [s.reply.own.migrations_max for s in seen]
+    limits = [s.reply.own.hardware.migrations_max for s in seen if s.reply.own.hardware]
     return ObservedState(
         cluster=look.cluster,
         cluster_id=look.cluster_id,
@@ -114,6 +120,8 @@ def merge(look: Look) -> ObservedState:
         ),
         migrations_parallel_max=cluster.migrations_parallel_max or min(limits, default=None),
         balancer_mode=cluster.balancer_mode,
+        balancer_level=cluster.balancer_level,
+        anti_affinity_enforced=cluster.anti_affinity_enforced,
         functional_level=cluster.functional_level,
         epoch=fence.epoch,
         epoch_holder=fence.holder,
@@ -196,7 +204,18 @@ def _all_flags(values: Iterable[int]) -> int:
     return flags
 
 
-def _nodes(views: Mapping[str, NodeView], seen: tuple[Seen, ...]) -> tuple[NodeObserved, ...]:
+def _lost_volumes(lists: Lists | None) -> Mapping[str, tuple[str, ...]]:
+    """By folded node name the mounts of volumes that it can't use now."""
+    lost: dict[str, tuple[str, ...]] = {}
+    for node, path, state in lists.volume_states if lists else ():
+        if state in VOLUME_LOST:
+            lost[fold(node)] = (*lost.get(fold(node), ()), path.rstrip("\\"))
+    return lost
+
+
+def _nodes(
+    views: Mapping[str, NodeView], seen: tuple[Seen, ...], lost: Mapping[str, tuple[str, ...]]
+) -> tuple[NodeObserved, ...]:
     own = {fold(s.reply.node): s for s in seen}
     nodes = []
     for name, view in sorted(views.items()):
@@ -209,20 +228,35 @@ def _nodes(views: Mapping[str, NodeView], seen: tuple[Seen, ...]) -> tuple[NodeO
             placement_avoided=bool(view.status & NODE_AVOIDED),
             failback_in_progress=view.failback == FAILBACK_IN_PROGRESS,
             answered=name in own,
+            volumes_lost=lost.get(name, ()),
         )
         if name in own:
             facts = own[name].reply.own
             node = replace(
                 node,
-                model=facts.model,
                 memory_total_bytes=facts.memory_total_bytes,
                 memory_available_bytes=facts.memory_available_bytes,
-                processors_logical=facts.processors_logical,
-                switches=facts.switches,
                 observed_at=own[name].at,
             )
+            if facts.hardware is not None:
+                node = _with_hardware(node, facts.hardware, own[name].at)
         nodes.append(node)
     return tuple(nodes)
+
+
+def _with_hardware(node: NodeObserved, facts: HardwareFacts, at: datetime) -> NodeObserved:
+    return replace(
+        node,
+        hardware_at=at - timedelta(seconds=facts.age_seconds),
+        model=facts.model,
+        build=facts.build,
+        processor_vendor=facts.processor_vendor,
+        processor_family=facts.processor_family,
+        processors_logical=facts.processors_logical,
+        vm_versions=facts.vm_versions,
+        switches=tuple(name for name, _ in facts.switches),
+        switches_inner=tuple(name for name, kind in facts.switches if kind != SWITCH_EXTERNAL),
+    )
 
 
 def _cluster_facts(replies: Iterable[ClusterFacts]) -> ClusterFacts:
@@ -231,12 +265,15 @@ def _cluster_facts(replies: Iterable[ClusterFacts]) -> ClusterFacts:
     limits = [f.migrations_parallel_max for f in facts if f.migrations_parallel_max is not None]
     levels = [f.functional_level for f in facts if f.functional_level is not None]
     modes = [f.balancer_mode for f in facts if f.balancer_mode is not None]
+    balancer_levels = [f.balancer_level for f in facts if f.balancer_level is not None]
     return ClusterFacts(
         name=facts[0].name if facts else "",
         id=facts[0].id if facts else "",
         functional_level=min(levels, default=None),
         migrations_parallel_max=min(limits, default=None),
         balancer_mode=max(modes, default=None),
+        balancer_level=max(balancer_levels, default=None),
+        anti_affinity_enforced=any(f.anti_affinity_enforced for f in facts),
     )
 
 
@@ -282,7 +319,8 @@ def _vms(seen: tuple[Seen, ...], look: Look) -> tuple[VMObserved, ...]:
         for vm in one.reply.vms:
             hosts.setdefault(vm.id, []).append((one.reply.node, vm))
     ids = sorted(set(hosts) | set(roles))
-    return tuple(_vm(vm_id, hosts.get(vm_id, []), roles.get(vm_id)) for vm_id in ids)
+    at = {one.reply.node: one.at for one in seen}
+    return tuple(_vm(vm_id, hosts.get(vm_id, []), roles.get(vm_id), at) for vm_id in ids)
 
 
 def _roles(seen: tuple[Seen, ...], look: Look) -> dict[str, _RoleSeen]:
@@ -304,7 +342,12 @@ def _roles(seen: tuple[Seen, ...], look: Look) -> dict[str, _RoleSeen]:
     return roles
 
 
-def _vm(vm_id: str, hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) -> VMObserved:
+def _vm(
+    vm_id: str,
+    hosts: list[tuple[str, VMFacts]],
+    role: _RoleSeen | None,
+    at: Mapping[str, datetime],
+) -> VMObserved:
     owner = role.owner if role else None
     observed_role = _role(role) if role else None
     migration = _migration(hosts, role)
@@ -319,7 +362,7 @@ def _vm(vm_id: str, hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) ->
         )
     host, vm = _host(hosts, owner)
     busy = busy_name(vm.status)
-    return VMObserved(
+    found = VMObserved(
         id=vm_id,
         name=vm.name,
         host=host,
@@ -329,14 +372,34 @@ def _vm(vm_id: str, hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) ->
         memory_startup_bytes=vm.memory_startup_bytes,
         migration=migration,
         busy=busy or (ROLE_UNSEEN if vm.clustered and role is None else None),
-        disk_paths=vm.disk_paths,
-        configuration_path=vm.configuration_path,
-        media_paths=tuple(
-            f"physical:{path}" if kind == DVD_PHYSICAL else path for path, kind in vm.media
-        ),
-        pass_through=vm.pass_through,
-        switches=vm.switches,
         creation_mark=vm.mark,
+    )
+    return found if vm.equipment is None else _with_equipment(found, vm.equipment, at[host])
+
+
+def _with_equipment(vm: VMObserved, facts: EquipmentFacts, at: datetime) -> VMObserved:
+    return replace(
+        vm,
+        equipment_at=at - timedelta(seconds=facts.age_seconds),
+        version=facts.version,
+        processors=facts.processors,
+        processor_compatibility=facts.processor_compatibility,
+        disk_paths=facts.disk_paths,
+        configuration_path=facts.configuration_path,
+        media_paths=tuple(
+            f"physical:{path}" if kind == DVD_PHYSICAL else path for path, kind in facts.media
+        ),
+        pass_through=facts.pass_through,
+        shared_disks=facts.shared_disks,
+        checkpoint_path=facts.checkpoint_path,
+        paging_path=facts.paging_path,
+        assigned_devices=facts.assigned_devices,
+        gpu_partitions=facts.gpu_partitions,
+        fibre_channel=facts.fibre_channel,
+        tpm=facts.tpm,
+        shielded=facts.shielded,
+        replica=facts.replication in REPLICATION_REPLICA,
+        switches=facts.switches,
     )
 
 
@@ -358,6 +421,7 @@ def _role(role: _RoleSeen) -> Role:
         state=role.state,
         owner=role.owner,
         queued=bool(role.status & ROLE_QUEUED),
+        unmonitored=bool(role.status & ROLE_UNMONITORED),
         locked=bool(role.status & ROLE_LOCKED) or (facts is not None and facts.locked != 0),
     )
     if facts is None:
@@ -369,6 +433,7 @@ def _role(role: _RoleSeen) -> Role:
         priority=facts.priority,
         persistent_online=facts.persistent_state != 0,
         failback=facts.failback != 0,
+        anti_affinity=facts.anti_affinity,
     )
 
 

@@ -25,6 +25,7 @@ from controller.errors import (
 )
 from controller.model.names import fold, same_name, short_node
 from controller.model.observed import Gap, GapReason, NodeState, ObservedState
+from controller.model.policy import Policy
 from controller.ports import Clock
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ NODE_SECONDS = 20.0
 """For one node's reply. A node that needs longer is as good as silent."""
 LOOK_SECONDS = 45.0
 """For all of it, so that even a slow look is evidence for some seconds (policy: 60 s)."""
+SLOW_SECONDS = Policy().slow_facts_seconds
+"""What changes seldom may be so old."""
 LISTERS = 2
 """Nodes that are asked for the cluster-wide lists: two that agree are believed."""
 ROUNDS_MAX = 3
@@ -63,6 +66,7 @@ class ClusterObserver:
         caller: NodeCaller,
         clock: Clock,
         aside: Aside = inline,
+        slow_seconds: float = SLOW_SECONDS,
         node_seconds: float = NODE_SECONDS,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -71,6 +75,7 @@ class ClusterObserver:
         self._caller = caller
         self._clock = clock
         self._aside = aside
+        self._slow_seconds = int(slow_seconds)
         self._node_seconds = node_seconds
         self._look_seconds = look_seconds
         self._cluster_id: str | None = None
@@ -139,7 +144,7 @@ class ClusterObserver:
             data = await self._caller.call(
                 name,
                 "observe",
-                {"clusterWide": cluster_wide},
+                {"clusterWide": cluster_wide, "slowSeconds": self._slow_seconds},
                 timeout_seconds=min(self._node_seconds, left_seconds),
             )
             reply = await self._aside(parse_observation, data)

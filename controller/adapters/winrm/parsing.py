@@ -35,6 +35,8 @@ class ClusterFacts:
     functional_level: int | None
     migrations_parallel_max: int | None
     balancer_mode: int | None
+    balancer_level: int | None
+    anti_affinity_enforced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +64,25 @@ class NodeView:
 class SelfFacts:
     """What only the node itself knows."""
 
-    model: str | None
     memory_total_bytes: int
     memory_available_bytes: int
+    hardware: "HardwareFacts | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareFacts:
+    """What it reads seldom of itself."""
+
+    age_seconds: int
+    model: str | None
+    build: int
+    processor_vendor: str | None
+    processor_family: str | None
     processors_logical: int
     migrations_max: int
-    switches: tuple[str, ...]
+    vm_versions: tuple[str, ...]
+    switches: tuple[tuple[str, int], ...]
+    """Name and VMSwitchType."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +96,33 @@ class VMFacts:
     memory_assigned_bytes: int
     memory_startup_bytes: int
     clustered: bool
+    mark: str | None
+    equipment: "EquipmentFacts | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquipmentFacts:
+    """What a node reads seldom of a VM."""
+
+    age_seconds: int
+    processors: int
+    version: str | None
+    processor_compatibility: bool
     configuration_path: str
+    checkpoint_path: str
+    paging_path: str
     disk_paths: tuple[str, ...]
+    shared_disks: tuple[str, ...]
     pass_through: bool
     media: tuple[tuple[str, int], ...]
     """Path and DvdMediaType."""
     switches: tuple[str, ...]
-    mark: str | None
+    replication: int
+    tpm: bool
+    shielded: bool
+    fibre_channel: int
+    assigned_devices: int
+    gpu_partitions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +147,7 @@ class RoleFacts:
     persistent_state: int
     failback: int
     locked: int
+    anti_affinity: tuple[str, ...]
     preferred_owners: tuple[str, ...]
     possible_machine: tuple[str, ...]
     possible_configuration: tuple[str, ...]
@@ -144,6 +180,8 @@ class Lists:
 
     roles: tuple[ListedRole, ...]
     volumes: tuple[ListedVolume, ...]
+    volume_states: tuple[tuple[str, str, int], ...]
+    """Node, mount and ClusterSharedVolumeState."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +213,8 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
             functional_level=cluster.optional_number("functionalLevel"),
             migrations_parallel_max=cluster.optional_number("migrationsParallelMax"),
             balancer_mode=cluster.optional_number("balancerMode"),
+            balancer_level=cluster.optional_number("balancerLevel"),
+            anti_affinity_enforced=cluster.number("antiAffinityEnforced") != 0,
         ),
         fence=FenceFacts(
             epoch=cluster.optional_number("epoch"),
@@ -212,20 +252,28 @@ def _refuse_twins(place: str, ids: Iterable[str]) -> None:
 
 
 def _own(own: "_Part") -> SelfFacts:
+    hardware = own.optional_part("hardware")
     return SelfFacts(
-        model=own.optional_text("model"),
         memory_total_bytes=own.number("memoryTotalBytes"),
         memory_available_bytes=own.number("memoryAvailableBytes"),
-        processors_logical=own.number("processorsLogical"),
-        migrations_max=own.number("migrationsMax"),
-        switches=tuple(switch.text("name") for switch in own.parts("switches")),
+        hardware=HardwareFacts(
+            age_seconds=hardware.number("ageSeconds"),
+            model=hardware.optional_text("model"),
+            build=hardware.number("build"),
+            processor_vendor=hardware.optional_text("processorVendor"),
+            processor_family=hardware.optional_text("processorFamily"),
+            processors_logical=hardware.number("processorsLogical"),
+            migrations_max=hardware.number("migrationsMax"),
+            vm_versions=hardware.texts("vmVersions"),
+            switches=tuple((s.text("name"), s.number("type")) for s in hardware.parts("switches")),
+        )
+        if hardware
+        else None,
     )
 
 
 def _vm(vm: "_Part") -> VMFacts:
-    disks = vm.parts("disks")
-    disk_paths = (disk.optional_text("path") for disk in disks)
-    switches = (adapter.optional_text("switch") for adapter in vm.parts("adapters"))
+    equipment = vm.optional_part("equipment")
     return VMFacts(
         id=vm.guid("id"),
         name=vm.text("name"),
@@ -234,12 +282,33 @@ def _vm(vm: "_Part") -> VMFacts:
         memory_assigned_bytes=vm.number("memoryAssignedBytes"),
         memory_startup_bytes=vm.number("memoryStartupBytes"),
         clustered=vm.flag("clustered"),
+        mark=vm.optional_text("mark"),
+        equipment=_equipment(equipment) if equipment else None,
+    )
+
+
+def _equipment(vm: "_Part") -> EquipmentFacts:
+    disks = [(d.optional_text("path") or "", d) for d in vm.parts("disks")]
+    switches = (adapter.optional_text("switch") for adapter in vm.parts("adapters"))
+    return EquipmentFacts(
+        age_seconds=vm.number("ageSeconds"),
+        processors=vm.number("processors"),
+        version=vm.optional_text("version"),
+        processor_compatibility=vm.flag("processorCompatibility"),
         configuration_path=vm.optional_text("configurationPath") or "",
-        disk_paths=tuple(path for path in disk_paths if path),
-        pass_through=any(disk.optional_number("diskNumber") is not None for disk in disks),
+        checkpoint_path=vm.optional_text("checkpointPath") or "",
+        paging_path=vm.optional_text("pagingPath") or "",
+        disk_paths=tuple(path for path, _ in disks if path),
+        shared_disks=tuple(path for path, disk in disks if disk.flag("shared")),
+        pass_through=any(disk.optional_number("diskNumber") is not None for _, disk in disks),
         media=tuple((m.optional_text("path") or "", m.number("type")) for m in vm.parts("media")),
         switches=tuple(switch for switch in switches if switch),
-        mark=vm.optional_text("mark"),
+        replication=vm.number("replication"),
+        tpm=vm.flag("tpm"),
+        shielded=vm.flag("shielded"),
+        fibre_channel=vm.number("fibreChannel"),
+        assigned_devices=vm.number("assignedDevices"),
+        gpu_partitions=vm.number("gpuPartitions"),
     )
 
 
@@ -257,6 +326,7 @@ def _role(role: "_Part") -> RoleFacts:
         persistent_state=role.number("persistentState"),
         failback=role.number("failback"),
         locked=role.number("locked"),
+        anti_affinity=role.texts("antiAffinity"),
         preferred_owners=role.texts("preferredOwners"),
         possible_machine=possible.texts("machine"),
         possible_configuration=possible.texts("configuration"),
@@ -303,6 +373,10 @@ def _lists(lists: "_Part") -> Lists:
                 free_bytes=volume.optional_number("freeBytes"),
             )
             for volume in lists.parts("volumes")
+        ),
+        volume_states=tuple(
+            (row.node_name("node"), row.optional_text("path") or "", row.number("state"))
+            for row in lists.parts("volumeStates")
         ),
     )
 

@@ -28,7 +28,7 @@ ROLE_STATES: Mapping[int, RoleState] = {
     3: RoleState.PARTIAL_ONLINE,
     4: RoleState.PENDING,
 }
-ROLE_LOCKED, ROLE_QUEUED = 1, 4
+ROLE_LOCKED, ROLE_QUEUED, ROLE_UNMONITORED = 1, 4, 256
 """Flags of a group's StatusInformation."""
 
 VM_STATES: Mapping[int, VMState] = {
@@ -77,6 +77,12 @@ STATUS_NAMES: Mapping[int, str] = {
 
 DVD_PHYSICAL = 2
 """DvdMediaType PassThrough."""
+SWITCH_EXTERNAL = 2
+"""VMSwitchType: 0 private, 1 internal."""
+REPLICATION_REPLICA = frozenset({2, 4})
+"""VMReplicationMode Replica and ExtendedReplica."""
+VOLUME_LOST = frozenset({0, 1})
+"""ClusterSharedVolumeState Unavailable and Paused."""
 
 
 def busy_name(status: tuple[int, ...]) -> str | None:

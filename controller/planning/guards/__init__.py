@@ -97,6 +97,7 @@ START_GUARDS: tuple[VMGuard, ...] = (
     vm_state.half_created,
     vm_state.host_unfit,
     vm_state.not_off,
+    vm_state.not_startable,
     vm_state.locked,
     vm_state.busy,
     pace.start_refused,

@@ -6,7 +6,7 @@ from controller.model.observed import RoleState, VMObserved, VMState
 from controller.model.plan import ActionKind, Hold, HoldReason
 from controller.planning.disks import lacking_disks
 from controller.planning.holds import hold_on
-from controller.planning.preflight import availability, in_the_way
+from controller.planning.preflight import in_the_way
 from controller.planning.view import View
 
 
@@ -68,7 +68,17 @@ def busy(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
 
 def preflight(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """A check of docs/preflight.md keeps it from being moved, wherever to."""
-    check = in_the_way(want, seen, view.around)
+    check = in_the_way(ActionKind.MOVE, want, seen, view.around)
+    if check is None:
+        return None
+    return hold_on(
+        want, HoldReason.PREFLIGHT, check=check.name, found=check.found, remedy=check.remedy
+    )
+
+
+def not_startable(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """A check of docs/preflight.md keeps it from being started."""
+    check = in_the_way(ActionKind.START, want, seen, view.around)
     if check is None:
         return None
     return hold_on(
@@ -78,7 +88,7 @@ def preflight(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
 
 def high_availability_blocked(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """What a failover could not find elsewhere must not be registered."""
-    check = next((c for c in availability(want, seen, view.around) if c.holds), None)
+    check = in_the_way(ActionKind.REGISTER, want, seen, view.around)
     if check is None:
         return None
     return hold_on(

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.model.desired import VMDesired
+from controller.model.names import fold
 from controller.model.observed import NodeObserved, ObservedState, VMObserved
 from controller.model.policy import Policy
 from controller.planning.identity import Roster
@@ -34,6 +35,11 @@ class Surroundings:
     """Cluster shared volumes, folded, each with a backslash at its end."""
     names: Mapping[str, tuple[VMObserved, ...]]
     """VMs by folded name."""
+    nodes: Mapping[str, NodeObserved]
+    """By folded name."""
+    classes: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """Anti-affinity class, folded -> folded node -> ids of the VMs there or on their way there."""
+    classes_enforced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,24 @@ class Untold:
     why: str
 
 
+def missing(ask: Ask, needs: tuple[Facts, ...]) -> str | None:
+    """Why what a check rests on is not known well enough: never read, or too long ago."""
+    oldest = ask.around.now - timedelta(seconds=ask.around.policy.slow_facts_age_max_seconds)
+    if Facts.EQUIPMENT in needs and ask.seen is not None:
+        at = ask.seen.equipment_at
+        if at is None or at < oldest:
+            return f"the equipment of {ask.seen.name} was not read{_since(at)}"
+    if Facts.HARDWARE in needs and ask.node is not None:
+        at = ask.node.hardware_at
+        if at is None or at < oldest:
+            return f"the hardware of {ask.node.name} was not read{_since(at)}"
+    return None
+
+
+def _since(at: datetime | None) -> str:
+    return "" if at is None else f" since {at:%H:%M:%S} UTC"
+
+
 Finding = str | Untold | None
 """What stands in the way, or that it can't be told, or nothing."""
 
@@ -66,7 +90,23 @@ def surroundings(
         now=now,
         mounts=tuple(v.path.lower() + "\\" for v in observed.volumes),
         names=roster.by_name,
+        nodes={fold(node.name): node for node in observed.nodes},
+        classes=_classes(observed),
+        classes_enforced=observed.anti_affinity_enforced,
     )
+
+
+def _classes(observed: ObservedState) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for vm in observed.vms:
+        if vm.role is None or not vm.role.anti_affinity:
+            continue
+        target = vm.migration.target if vm.migration is not None else None
+        for name in vm.role.anti_affinity:
+            nodes = found.setdefault(fold(name), {})
+            for node in {fold(n) for n in (vm.owner, vm.host, target) if n is not None}:
+                nodes[node] = (*nodes.get(node, ()), vm.id)
+    return found
 
 
 def is_on_volume(path: str, mounts: tuple[str, ...]) -> bool:

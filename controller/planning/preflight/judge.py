@@ -7,7 +7,7 @@ from controller.model.checks import CheckName, CheckResult, CheckVerdict
 from controller.model.desired import VMDesired
 from controller.model.observed import NodeObserved, VMObserved
 from controller.model.plan import ActionKind
-from controller.planning.preflight.ask import Ask, Surroundings, Untold
+from controller.planning.preflight.ask import Ask, Surroundings, Untold, missing
 from controller.planning.preflight.table import BY_NAME, CHECKS, OF_PLACE, OF_VM, Check
 
 
@@ -29,10 +29,12 @@ def unfit(
             yield answer
 
 
-def in_the_way(want: VMDesired, seen: VMObserved, around: Surroundings) -> CheckResult | None:
-    """The first check that keeps the VM from being moved live, wherever to."""
+def in_the_way(
+    kind: ActionKind, want: VMDesired, seen: VMObserved, around: Surroundings
+) -> CheckResult | None:
+    """The first check of the VM that keeps it from being moved, registered or started."""
     ask = Ask(want=want, seen=seen, node=None, around=around)
-    found = (_answer(check, ActionKind.MOVE, ask) for check in _MOVABLE)
+    found = (_answer(check, kind, ask) for check in OF_VM if kind in check.on)
     return next((answer for answer in found if answer is not None and answer.holds), None)
 
 
@@ -56,7 +58,8 @@ def lasts(result: CheckResult) -> bool:
 
 def _answer(check: Check, kind: ActionKind, ask: Ask) -> CheckResult | None:
     """What the check says against it; None where it passes."""
-    finding = check.rule(ask)
+    why = missing(ask, check.needs)
+    finding = check.rule(ask) if why is None else Untold(why)
     if finding is None:
         return None
     remedy = check.remedy.format(
@@ -80,7 +83,6 @@ def _answer(check: Check, kind: ActionKind, ask: Ask) -> CheckResult | None:
     )
 
 
-_MOVABLE: Final = tuple(check for check in OF_VM if ActionKind.MOVE in check.on)
 _AVAILABLE: Final = tuple(check for check in CHECKS if ActionKind.REGISTER in check.on)
 # One tuple for the many VMs that pass: a report of 8,000 VMs is made every cycle.
 _ALL_PASS: Final = tuple(

@@ -27,6 +27,16 @@ def disks(ask: Ask) -> Finding:
     return _elsewhere(ask, _seen(ask).disk_paths)
 
 
+def checkpoints(ask: Ask) -> Finding:
+    """The folder of the checkpoints."""
+    return _elsewhere(ask, (path for path in (_seen(ask).checkpoint_path,) if path))
+
+
+def smart_paging(ask: Ask) -> Finding:
+    """The folder of the smart paging file."""
+    return _elsewhere(ask, (path for path in (_seen(ask).paging_path,) if path))
+
+
 def media(ask: Ask) -> Finding:
     """ISO files and physical drives in the DVD drives."""
     return _elsewhere(ask, _seen(ask).media_paths)
@@ -35,6 +45,51 @@ def media(ask: Ask) -> Finding:
 def pass_through(ask: Ask) -> Finding:
     """A disk of the node itself; it can't be on a cluster shared volume."""
     return "a pass-through disk" if _seen(ask).pass_through else None
+
+
+def shared_disk(ask: Ask) -> Finding:
+    """A disk that guests of several VMs use at once."""
+    shared = _seen(ask).shared_disks
+    return f"shared disk {', '.join(shared)}" if shared else None
+
+
+def assigned_device(ask: Ask) -> Finding:
+    """Discrete device assignment."""
+    devices = _seen(ask).assigned_devices
+    return f"{devices} assigned devices" if devices else None
+
+
+def fibre_channel(ask: Ask) -> Finding:
+    """Virtual fibre channel; whether its second set of addresses is zoned shows nowhere."""
+    adapters = _seen(ask).fibre_channel
+    return f"{adapters} virtual fibre channel adapters" if adapters else None
+
+
+def inner_switch(ask: Ask) -> Finding:
+    """A switch of that name elsewhere is another network."""
+    seen = _seen(ask)
+    host = ask.around.nodes.get(fold(seen.host or ""))
+    inner = {fold(name) for name in host.switches_inner} if host is not None else set()
+    found = [name for name in seen.switches if fold(name) in inner]
+    return f"internal or private switch {', '.join(found)}" if found else None
+
+
+def tpm(ask: Ask) -> Finding:
+    """A virtual TPM needs the certificates of its key protector, which no cmdlet shows."""
+    if not (_seen(ask).tpm or _seen(ask).shielded):
+        return None
+    return Untold("it has a virtual TPM; whether other nodes hold its certificates is not shown")
+
+
+def replica(ask: Ask) -> Finding:
+    """The replica of a VM that runs elsewhere."""
+    return "it is a replica of a VM that runs elsewhere" if _seen(ask).replica else None
+
+
+def unmonitored(ask: Ask) -> Finding:
+    """The cluster has no contact with the node that it is on."""
+    role = _seen(ask).role
+    return "the cluster does not monitor it now" if role is not None and role.unmonitored else None
 
 
 def same_name(ask: Ask) -> Finding:

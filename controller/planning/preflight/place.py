@@ -1,9 +1,14 @@
 """Rules of a node as the place for a VM, apart from who else is there."""
 
-from controller.model.names import fold
+from typing import Final
+
+from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, NodeState
 from controller.planning.holds import gib
 from controller.planning.preflight.ask import Ask, Finding, Untold
+
+SERVER_2025: Final = 26100
+"""Its build number; live migration with a GPU partition came with it."""
 
 
 def possible(ask: Ask) -> Finding:
@@ -57,6 +62,96 @@ def switch(ask: Ask) -> Finding:
     return f"{node.name} has no virtual switch {', '.join(map(repr, lacking))}"
 
 
+def processor_vendor(ask: Ask) -> Finding:
+    """No live migration leads from one vendor's processors to another's."""
+    source, node = _source(ask), _node(ask)
+    if source is None:
+        return None
+    if source.processor_vendor is None or node.processor_vendor is None:
+        return Untold(f"the processors of {source.name} and {node.name} were not told")
+    if same_name(source.processor_vendor, node.processor_vendor):
+        return None
+    return f"{source.name} has {source.processor_vendor}, {node.name} {node.processor_vendor}"
+
+
+def processor_model(ask: Ask) -> Finding:
+    """Another model of the same vendor, and the VM does not run on several."""
+    source, node, seen = _source(ask), _node(ask), ask.seen
+    if source is None or seen is None or seen.processor_compatibility:
+        return None
+    here, there = _model(source), _model(node)
+    if here is None or there is None:
+        return Untold(f"the processors of {source.name} and {node.name} were not told")
+    if here == there:
+        return None
+    return f"{source.name} has a processor {here}, {node.name} {there}"
+
+
+def processor_count(ask: Ask) -> Finding:
+    """Virtual processors beside the logical ones of the node."""
+    node = _node(ask)
+    wanted = ask.want.template.processors if ask.want.template is not None else None
+    wanted = ask.seen.processors if ask.seen is not None else wanted
+    if wanted is None or node.processors_logical is None:
+        return Untold(f"the number of processors of {ask.want.title} or {node.name} is not known")
+    if wanted <= node.processors_logical:
+        return None
+    return f"it has {wanted} processors, {node.name} {node.processors_logical}"
+
+
+def version(ask: Ask) -> Finding:
+    """Configuration version."""
+    node, seen = _node(ask), ask.seen
+    if seen is None:
+        return None
+    if seen.version is None or not node.vm_versions:
+        return Untold(f"which configuration versions {node.name} runs was not told")
+    if seen.version in node.vm_versions:
+        return None
+    return f"{node.name} does not run configuration version {seen.version}"
+
+
+def volume(ask: Ask) -> Finding:
+    """Cluster shared volumes that the VM is on."""
+    node = _node(ask)
+    if not node.volumes_lost:
+        return None
+    lost = tuple(fold(path) + "\\" for path in node.volumes_lost)
+    if ask.seen is not None:
+        paths: tuple[str, ...] = (ask.seen.configuration_path, *ask.seen.disk_paths)
+    else:
+        paths = (ask.want.template.location,) if ask.want.template is not None else ()
+    if not any((fold(path) + "\\").startswith(lost) for path in paths):
+        return None
+    return f"{node.name} can't use {', '.join(node.volumes_lost)}"
+
+
+def gpu_partition(ask: Ask) -> Finding:
+    """One partition of a GPU, between nodes of Windows Server 2025."""
+    seen, node, source = ask.seen, _node(ask), _source(ask)
+    if seen is None or source is None or not seen.gpu_partitions:
+        return None
+    if seen.gpu_partitions > 1:
+        return f"it has {seen.gpu_partitions} GPU partitions"
+    old = [n.name for n in (source, node) if (n.build or 0) < SERVER_2025]
+    return (
+        f"it has a GPU partition, and {', '.join(old)} is no Windows Server 2025" if old else None
+    )
+
+
+def anti_affinity(ask: Ask) -> Finding:
+    """Another role of one of its classes is there, or on its way there."""
+    role, around = ask.seen.role if ask.seen is not None else None, ask.around
+    if ask.seen is None or role is None or not role.anti_affinity or not around.classes_enforced:
+        return None
+    node = _node(ask)
+    for name in role.anti_affinity:
+        there = around.classes.get(fold(name), {}).get(fold(node.name), ())
+        if any(vm_id != ask.seen.id for vm_id in there):
+            return f"another VM of anti-affinity class {name} is on {node.name}"
+    return None
+
+
 def state_of(node: NodeObserved) -> str:
     """Why a node takes no VM, in the cluster's words."""
     flags = (
@@ -72,6 +167,21 @@ def state_of(node: NodeObserved) -> str:
     if not node.answered:
         words.append("silent")
     return ", ".join(words)
+
+
+def _source(ask: Ask) -> NodeObserved | None:
+    """The node that runs it now, unless that is the one asked about."""
+    if ask.seen is None or ask.seen.host is None:
+        return None
+    source = ask.around.nodes.get(fold(ask.seen.host))
+    return None if source is None or source.name == _node(ask).name else source
+
+
+def _model(node: NodeObserved) -> str | None:
+    """Family and model; the stepping after them makes no other features that Windows asks for."""
+    if node.processor_family is None:
+        return None
+    return node.processor_family.partition(" Stepping")[0]
 
 
 def _node(ask: Ask) -> NodeObserved:

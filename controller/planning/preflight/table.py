@@ -16,10 +16,14 @@ from controller.planning.preflight.ask import Ask, Facts, Finding
 
 _BLOCKS: Final = CheckVerdict.BLOCKS
 _WARNS: Final = CheckVerdict.WARNS
-_MOVE, _REGISTER, _CREATE = ActionKind.MOVE, ActionKind.REGISTER, ActionKind.CREATE
+_MOVE, _REGISTER = ActionKind.MOVE, ActionKind.REGISTER
+_CREATE, _START = ActionKind.CREATE, ActionKind.START
 _REFUSES: Final = "Windows refuses such a move and leaves the VM on its source"
 _LEARN: Final = "https://learn.microsoft.com/en-us/"
 _ADD_ROLE: Final = _LEARN + "powershell/module/failoverclusters/add-clustervirtualmachinerole"
+_COMPATIBILITY: Final = (
+    _LEARN + "windows-server/virtualization/hyper-v/manage/dynamic-processor-compatibility-mode"
+)
 _LIVE: Final = _LEARN + "windows-server/virtualization/hyper-v/manage/live-migration-overview"
 
 
@@ -103,6 +107,81 @@ OF_PLACE: Final[tuple[Check, ...]] = (
         remedy="create the virtual switch on {node}",
         source="https://mskb.pkisolutions.com/en-us/help/2956020",
     ),
+    Check(
+        name=CheckName.PROCESSOR_VENDOR,
+        asks="The node's processors are of the same vendor as those that the VM runs on.",
+        rule=place.processor_vendor,
+        needs=(Facts.HARDWARE,),
+        on={_MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="shut {vm} down and start it on {node}, or leave {node} out of its owners",
+        source=_COMPATIBILITY,
+    ),
+    Check(
+        name=CheckName.PROCESSOR_MODEL,
+        asks="The node's processors are of the same family and model, or the VM is set to run on"
+        " several (processor compatibility).",
+        rule=place.processor_model,
+        needs=(Facts.EQUIPMENT, Facts.HARDWARE),
+        on={_MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="when {vm} is off: Set-VMProcessor -CompatibilityForMigrationEnabled $true",
+        source=_COMPATIBILITY,
+    ),
+    Check(
+        name=CheckName.PROCESSOR_COUNT,
+        asks="The VM has no more virtual processors than the node has logical ones.",
+        rule=place.processor_count,
+        needs=(Facts.EQUIPMENT, Facts.HARDWARE),
+        on={_MOVE: _BLOCKS, _CREATE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="give {vm} fewer processors while it is off, or another owner than {node}",
+        source=_LIVE,
+    ),
+    Check(
+        name=CheckName.VERSION,
+        asks="The node runs the VM's configuration version.",
+        rule=place.version,
+        needs=(Facts.EQUIPMENT, Facts.HARDWARE),
+        on={_MOVE: _BLOCKS},
+        untold=_REFUSES + " (event 10698)",
+        remedy="upgrade {node}, or leave it out of the owners of {vm}",
+        source=_LEARN + "windows-server/virtualization/hyper-v/deploy/"
+        "upgrade-virtual-machine-version-in-hyper-v-on-windows-or-windows-server",
+    ),
+    Check(
+        name=CheckName.VOLUME,
+        asks="The node can use the cluster shared volumes that the VM is on.",
+        rule=place.volume,
+        needs=(Facts.CLUSTER, Facts.EQUIPMENT),
+        on={_MOVE: _BLOCKS, _CREATE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="mend the way of {node} to its storage (Get-ClusterSharedVolumeState)",
+        source=_LEARN + "powershell/module/failoverclusters/get-clustersharedvolumestate",
+        lasts=False,
+    ),
+    Check(
+        name=CheckName.GPU_PARTITION,
+        asks="A VM with a GPU partition has one only, and both nodes are Windows Server 2025.",
+        rule=place.gpu_partition,
+        needs=(Facts.EQUIPMENT, Facts.HARDWARE),
+        on={_MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="remove the GPU partition of {vm}, or upgrade the nodes",
+        source=_LEARN + "windows-server/virtualization/hyper-v/gpu-partitioning",
+    ),
+    Check(
+        name=CheckName.ANTI_AFFINITY,
+        asks="Where the cluster enforces anti-affinity (ClusterEnforcedAntiAffinity), no VM of one"
+        " of its classes is on the node or on its way there.",
+        rule=place.anti_affinity,
+        needs=(Facts.CLUSTER,),
+        on={_MOVE: _BLOCKS},
+        untold="roles and their classes are read in every cycle",
+        remedy="move the other VM of the class away from {node}, or change AntiAffinityClassNames",
+        source=_LEARN + "windows-server/failover-clustering/cluster-affinity",
+        lasts=False,
+    ),
 )
 """Asked of each node that might take a VM."""
 
@@ -130,6 +209,28 @@ OF_VM: Final[tuple[Check, ...]] = (
         source=_ADD_ROLE,
     ),
     Check(
+        name=CheckName.CHECKPOINTS,
+        asks="The folder of its checkpoints is on a cluster shared volume or an SMB share.",
+        rule=machine.checkpoints,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _BLOCKS},
+        holds_untold=frozenset({_REGISTER}),
+        untold="registration only warns, and the VM is lost with its node",
+        remedy="Move-VMStorage -SnapshotFilePath, to a folder on a cluster shared volume",
+        source=_ADD_ROLE,
+    ),
+    Check(
+        name=CheckName.SMART_PAGING,
+        asks="The folder of its smart paging file is on a cluster shared volume or an SMB share.",
+        rule=machine.smart_paging,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _BLOCKS},
+        holds_untold=frozenset({_REGISTER}),
+        untold="registration only warns, and the VM is lost with its node",
+        remedy="Move-VMStorage -SmartPagingFilePath, to a folder on a cluster shared volume",
+        source=_ADD_ROLE,
+    ),
+    Check(
         name=CheckName.MEDIA,
         asks="Nothing is in the DVD drives but ISO files that every node reaches.",
         rule=machine.media,
@@ -151,6 +252,68 @@ OF_VM: Final[tuple[Check, ...]] = (
         source=_LEARN + "powershell/module/hyper-v/add-vmharddiskdrive",
     ),
     Check(
+        name=CheckName.SHARED_DISK,
+        asks="It uses no virtual disk together with other VMs.",
+        rule=machine.shared_disk,
+        needs=(Facts.EQUIPMENT,),
+        on={_MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="shut {vm} down and start it elsewhere: it can't be moved while it runs",
+        source=_LEARN + "windows-server/virtualization/hyper-v/manage/create-vhdset-file",
+    ),
+    Check(
+        name=CheckName.ASSIGNED_DEVICE,
+        asks="No device of the node is assigned to it.",
+        rule=machine.assigned_device,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _WARNS, _MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="take the device out of {vm} (Remove-VMAssignableDevice)",
+        source="https://techcommunity.microsoft.com/t5/windows-os-platform-blog/"
+        "use-gpus-with-clustered-vms-through-direct-device-assignment/ba-p/4172009",
+    ),
+    Check(
+        name=CheckName.FIBRE_CHANNEL,
+        asks="It has no virtual fibre channel adapter.",
+        rule=machine.fibre_channel,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _WARNS, _MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="have both sets of its WWNs zoned for every node, and move {vm} by hand",
+        source=_LEARN + "powershell/module/hyper-v/add-vmfibrechannelhba",
+    ),
+    Check(
+        name=CheckName.INNER_SWITCH,
+        asks="None of its adapters is on an internal or private switch of its node.",
+        rule=machine.inner_switch,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _WARNS, _MOVE: _BLOCKS},
+        untold=_REFUSES,
+        remedy="connect {vm} to an external switch",
+        source=_ADD_ROLE,
+    ),
+    Check(
+        name=CheckName.TPM,
+        asks="It has no virtual TPM, whose certificates every node would need.",
+        rule=machine.tpm,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _WARNS, _MOVE: _BLOCKS},
+        untold=_REFUSES + " (the key protector could not be unwrapped)",
+        remedy="export the shielded VM certificates of its node and import them on every other",
+        source=_LEARN + "windows-server/virtualization/hyper-v/learn-more/"
+        "generation-2-virtual-machine-security-settings-for-hyper-v",
+    ),
+    Check(
+        name=CheckName.REPLICA,
+        asks="It is no replica of a VM that runs elsewhere.",
+        rule=machine.replica,
+        needs=(Facts.EQUIPMENT,),
+        on={_REGISTER: _WARNS, _MOVE: _BLOCKS, _START: _BLOCKS},
+        untold=_REFUSES,
+        remedy="leave {vm} to Hyper-V Replica, or fail over to it there",
+        source=_LEARN + "windows-server/virtualization/hyper-v/manage/set-up-hyper-v-replica",
+    ),
+    Check(
         name=CheckName.SAME_NAME,
         asks="No VM that is no role of the cluster bears its name on any node.",
         rule=machine.same_name,
@@ -159,6 +322,17 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="what no node shows can't be told apart anyway",
         remedy="rename or remove the other VM of this name",
         source=_ADD_ROLE,
+    ),
+    Check(
+        name=CheckName.UNMONITORED,
+        asks="The cluster monitors its role.",
+        rule=machine.unmonitored,
+        needs=(Facts.CLUSTER,),
+        on={_MOVE: _BLOCKS},
+        untold="roles are read in every cycle",
+        remedy="bring its node back into contact with the cluster",
+        source=_LEARN + "windows-server/failover-clustering/system-events",
+        lasts=False,
     ),
 )
 """Asked of a VM as it is, wherever it would go."""

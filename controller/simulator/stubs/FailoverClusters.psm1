@@ -86,6 +86,17 @@ function Get-ClusterSharedVolume {
     Invoke-World 'Get-ClusterSharedVolume' $PSBoundParameters
 }
 
+function Get-ClusterSharedVolumeState {
+    [CmdletBinding()]
+    param(
+        [string]$Cluster,
+        [psobject]$InputObject,
+        [System.Collections.Specialized.StringCollection]$Name,
+        [System.Collections.Specialized.StringCollection]$Node
+    )
+    Invoke-World 'Get-ClusterSharedVolumeState' $PSBoundParameters
+}
+
 function Move-ClusterVirtualMachineRole {
     [CmdletBinding()]
     param(

@@ -86,6 +86,25 @@ function Get-VM {
     Invoke-World 'Get-VM' $PSBoundParameters
 }
 
+function Get-VMAssignableDevice {
+    [CmdletBinding(DefaultParameterSetName = 'VMName')]
+    param(
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$CimSession,
+        [Parameter(ParameterSetName = 'VMName')]
+        [string[]]$ComputerName,
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$Credential,
+        [string]$InstancePath,
+        [string]$LocationPath,
+        [Parameter(ParameterSetName = 'VMObject', Mandatory)]
+        [PSTypeName('Microsoft.HyperV.PowerShell.VirtualMachine')][psobject[]]$VM,
+        [Parameter(ParameterSetName = 'VMName', Mandatory)]
+        [string[]]$VMName
+    )
+    Invoke-World 'Get-VMAssignableDevice' $PSBoundParameters
+}
+
 function Get-VMDvdDrive {
     [CmdletBinding(DefaultParameterSetName = 'VMName')]
     param(
@@ -112,6 +131,24 @@ function Get-VMDvdDrive {
     Invoke-World 'Get-VMDvdDrive' $PSBoundParameters
 }
 
+function Get-VMGpuPartitionAdapter {
+    [CmdletBinding(DefaultParameterSetName = 'VMName')]
+    param(
+        [string]$AdapterId,
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$CimSession,
+        [Parameter(ParameterSetName = 'VMName')]
+        [string[]]$ComputerName,
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$Credential,
+        [Parameter(ParameterSetName = 'VMObject', Mandatory)]
+        [PSTypeName('Microsoft.HyperV.PowerShell.VirtualMachine')][psobject[]]$VM,
+        [Parameter(ParameterSetName = 'VMName', Mandatory)]
+        [string[]]$VMName
+    )
+    Invoke-World 'Get-VMGpuPartitionAdapter' $PSBoundParameters
+}
+
 function Get-VMHost {
     [CmdletBinding(DefaultParameterSetName = 'ComputerName')]
     param(
@@ -123,6 +160,42 @@ function Get-VMHost {
         [object[]]$Credential
     )
     Invoke-World 'Get-VMHost' $PSBoundParameters
+}
+
+function Get-VMProcessor {
+    [CmdletBinding(DefaultParameterSetName = 'VMName')]
+    param(
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$CimSession,
+        [Parameter(ParameterSetName = 'VMName')]
+        [string[]]$ComputerName,
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$Credential,
+        [Parameter(ParameterSetName = 'VMObject', Mandatory)]
+        [PSTypeName('Microsoft.HyperV.PowerShell.VirtualMachine')][psobject[]]$VM,
+        [Parameter(ParameterSetName = 'VMName', Mandatory)]
+        [string[]]$VMName,
+        [Parameter(ParameterSetName = 'VMSnapshot', Mandatory)]
+        [object]$VMSnapshot
+    )
+    Invoke-World 'Get-VMProcessor' $PSBoundParameters
+}
+
+function Get-VMSecurity {
+    [CmdletBinding(DefaultParameterSetName = 'VMName')]
+    param(
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$CimSession,
+        [Parameter(ParameterSetName = 'VMName')]
+        [string[]]$ComputerName,
+        [Parameter(ParameterSetName = 'VMName')]
+        [object[]]$Credential,
+        [Parameter(ParameterSetName = 'VMObject', Mandatory)]
+        [PSTypeName('Microsoft.HyperV.PowerShell.VirtualMachine')][psobject[]]$VM,
+        [Parameter(ParameterSetName = 'VMName', Mandatory)]
+        [string[]]$VMName
+    )
+    Invoke-World 'Get-VMSecurity' $PSBoundParameters
 }
 
 function Get-VMSwitch {
@@ -403,7 +476,7 @@ function Set-VMProcessor {
         [Parameter(ParameterSetName = 'VMName', Mandatory)]
         [string[]]$VMName,
         [Parameter(ParameterSetName = 'VMProcessor', Mandatory)]
-        [object[]]$VMProcessor
+        [PSTypeName('Microsoft.HyperV.PowerShell.VMProcessor')][psobject[]]$VMProcessor
     )
     Invoke-World 'Set-VMProcessor' $PSBoundParameters
 }

@@ -174,13 +174,13 @@ def test_the_high_availability_report_warns_as_the_wizard_does() -> None:
     world = observed(N1, seen)
     around = surroundings(world, roster(world), policy(), NOW)
     checks = {c.name: c for c in availability(desired("a"), seen, around)}
-    assert {name: c.verdict for name, c in checks.items()} == {
+    told = {n: c.verdict for n, c in checks.items() if c.verdict is not CheckVerdict.PASSES}
+    assert told == {
         "configuration": CheckVerdict.CANNOT_TELL,
         "disks": CheckVerdict.BLOCKS,
         "media": CheckVerdict.WARNS,
-        "physicalDisk": CheckVerdict.PASSES,
-        "sameName": CheckVerdict.PASSES,
     }
+    assert "sameName" in checks
     assert checks["disks"].found == r"E:\data.vhdx"
     assert all(c.remedy for c in checks.values() if c.verdict is not CheckVerdict.PASSES)
     whole = report(SETTLED, desired("a", "n1", register=True)).vms[0].ha

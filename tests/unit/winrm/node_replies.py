@@ -37,17 +37,54 @@ def vm(
         "status": list(status),
         "memoryAssignedBytes": 4 * GIB if state == 2 else 0,
         "memoryStartupBytes": 2 * GIB,
-        "processors": 2,
-        "generation": 2,
         "clustered": True,
-        "configurationPath": f"C:\\ClusterStorage\\Volume1\\{name}",
-        "checkpointPath": None,
-        "pagingPath": None,
-        "disks": [{"path": f"C:\\ClusterStorage\\Volume1\\{name}\\os.vhdx", "diskNumber": None}],
-        "media": [],
-        "adapters": [{"switch": "Prod"}, {"switch": None}],
         "mark": None,
         "uptimeSeconds": 60,
+        "equipment": equipment(name),
+        **changes,
+    }
+
+
+def equipment(name: str, **changes: Any) -> dict[str, Any]:
+    """What is read seldom of a VM."""
+    folder = f"C:\\ClusterStorage\\Volume1\\{name}"
+    return {
+        "ageSeconds": 0,
+        "processors": 2,
+        "generation": 2,
+        "version": "10.0",
+        "configurationPath": folder,
+        "checkpointPath": folder,
+        "pagingPath": folder,
+        "replication": 0,
+        "disks": [{"path": f"{folder}\\os.vhdx", "diskNumber": None, "shared": False}],
+        "media": [],
+        "adapters": [{"switch": "Prod"}, {"switch": None}],
+        "processorCompatibility": False,
+        "tpm": False,
+        "shielded": False,
+        "fibreChannel": 0,
+        "assignedDevices": 0,
+        "gpuPartitions": 0,
+        **changes,
+    }
+
+
+def hardware(**changes: Any) -> dict[str, Any]:
+    """What a node reads seldom of itself."""
+    return {
+        "ageSeconds": 0,
+        "model": "ownernode simulator",
+        "manufacturer": None,
+        "build": 26100,
+        "processorVendor": "GenuineIntel",
+        "processorFamily": "Intel64 Family 6 Model 106 Stepping 6",
+        "processorsLogical": 32,
+        "migrationsMax": 1,
+        "vmPath": None,
+        "vhdPath": None,
+        "vmVersions": ["9.0", "10.0"],
+        "switches": [{"name": "Prod", "type": 2}],
         **changes,
     }
 
@@ -65,6 +102,7 @@ def role(name: str, owner: str | None, **changes: Any) -> dict[str, Any]:
         "persistentState": 1,
         "failback": 0,
         "locked": 0,
+        "antiAffinity": [],
         "preferredOwners": [],
         "possibleOwners": {"machine": ["HV01", "HV02"], "configuration": ["hv02", "HV01"]},
         "migration": None,
@@ -80,6 +118,7 @@ def listed(*roles: Mapping[str, Any]) -> dict[str, Any]:
             {"path": "C:\\ClusterStorage\\Volume1\\", "sizeBytes": 100, "freeBytes": 40},
             {"path": "C:\\ClusterStorage\\Gone", "sizeBytes": None, "freeBytes": None},
         ],
+        "volumeStates": [],
     }
 
 
@@ -105,20 +144,16 @@ def reply(
             "functionalLevel": 12,
             "migrationsParallelMax": 2,
             "balancerMode": 0,
+            "balancerLevel": 1,
+            "antiAffinityEnforced": 0,
             **fence,
         },
         "nodes": [dict(node) for node in nodes],
         "self": {
-            "model": "ownernode simulator",
-            "manufacturer": None,
             "memoryTotalBytes": 64 * GIB,
             "memoryAvailableBytes": 40 * GIB,
-            "processorsLogical": 32,
-            "migrationsMax": 1,
-            "vmPath": None,
-            "vhdPath": None,
-            "switches": [{"name": "Prod", "type": 2}],
             "time": "2030-01-07T08:00:00.000Z",
+            "hardware": hardware(),
         },
         "vms": list(vms),
         "roles": list(roles),

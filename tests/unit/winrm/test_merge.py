@@ -1,10 +1,11 @@
 """Snapshots from what several nodes said at slightly different moments."""
 
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
-from node_replies import guid, listed, merged, reply, role, view, vm
+from node_replies import AT, equipment, guid, listed, merged, reply, role, view, vm
 
 from controller.model.observed import (
     Gap,
@@ -198,8 +199,11 @@ def test_media_and_pass_through_disks_are_told_apart() -> None:
     """A physical drive is named as one, and a disk without a file pins its VM."""
     special = vm(
         "SQL",
-        media=[{"path": "C:\\iso\\a.iso", "type": 1}, {"path": "D:", "type": 2}],
-        disks=[{"path": None, "diskNumber": 3}],
+        equipment=equipment(
+            "SQL",
+            media=[{"path": "C:\\iso\\a.iso", "type": 1}, {"path": "D:", "type": 2}],
+            disks=[{"path": None, "diskNumber": 3, "shared": False}],
+        ),
     )
     found = merged(reply("HV01", vms=[special]), reply("HV02")).vm(SQL)
     assert found is not None
@@ -317,3 +321,18 @@ def test_one_node_is_enough_to_see_the_stop_flag() -> None:
     """To stop for nothing harms less than to go on."""
     assert claims(CLAIM, {**CLAIM, "stop": "freeze"}) == (None, "freeze")
     assert claims({**CLAIM, "stop": "freeze"}, silent=3) == (None, "freeze")
+
+
+def test_what_is_read_seldom_has_the_time_of_its_reading() -> None:
+    """A check can't tell by what is too old; what was never read has no time at all."""
+    old = vm("SQL", equipment=equipment("SQL", ageSeconds=120))
+    unread = vm("WEB", equipment=None)
+    seen = merged(reply("HV01", vms=[old, unread]), reply("HV02"))
+    sql, web = seen.vm(SQL), seen.vm(guid("WEB"))
+    assert sql is not None
+    assert web is not None
+    assert (sql.equipment_at, web.equipment_at) == (AT - timedelta(minutes=2), None)
+    assert web.disk_paths == ()
+    node = seen.node("HV01")
+    assert node is not None
+    assert node.hardware_at == AT

@@ -3,9 +3,9 @@
 function Invoke-Doctor {
     # Loads both modules where they are; where one is not, the reply is the error that says so.
     $null = Get-Cluster
-    $own = Get-SelfEntry
     $computer = Get-CimInstance -ClassName 'Win32_ComputerSystem'
     $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
+    $own = Get-SelfEntry $system (Get-LocalTime $system) 0
     $account = Get-AccountEntry
     $modules = @(Get-Module -Name 'FailoverClusters', 'Hyper-V' | ForEach-Object {
         [ordered]@{ name = [string]$_.Name; version = $_.Version.ToString() }
@@ -18,8 +18,8 @@ function Invoke-Doctor {
         system        = ConvertTo-Text $system.Caption
         build         = ConvertTo-Text $system.BuildNumber
         modules       = @(Get-Sorted $modules 'name', 'version')
-        vmPath        = $own['vmPath']
-        vhdPath       = $own['vhdPath']
+        vmPath        = $own['hardware']['vmPath']
+        vhdPath       = $own['hardware']['vhdPath']
         time          = $own['time']
     }
 }

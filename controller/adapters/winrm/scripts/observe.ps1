@@ -7,19 +7,22 @@ function Invoke-Ping {
     }
 }
 
-# Everything this node owns; with ClusterWide also the lists that any node can give.
+# Everything this node owns; with ClusterWide also the lists that any node can give. What changes
+# seldom may be SlowSeconds old.
 function Invoke-Observe {
-    param([Parameter(Mandatory = $true)][bool]$ClusterWide)
+    param([Parameter(Mandatory = $true)][bool]$ClusterWide, [int]$SlowSeconds = 0)
     # Jobs first: what a finished one made must be among the VMs and roles read after it.
     $jobs = @(Get-JobEntries)
     $nodes = @(Get-ClusterNode)
     $local = Find-LocalNode $nodes
-    $vms = @(Get-VM | ForEach-Object { ConvertTo-VmEntry $_ })
+    $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
+    $now = Get-LocalTime $system
+    $vms = @(Get-VmEntries $now $SlowSeconds)
     return [ordered]@{
         node    = [string]$local.Name
         cluster = Get-ClusterEntry
         nodes   = @(Get-Sorted @($nodes | ForEach-Object { ConvertTo-NodeEntry $_ }) 'name')
-        self    = Get-SelfEntry
+        self    = Get-SelfEntry $system $now $SlowSeconds
         vms     = @(Get-Sorted $vms 'id')
         roles   = @(Get-Sorted @(Get-RoleEntries $local $vms) 'name')
         jobs    = @(Get-Sorted $jobs 'intent')
@@ -45,6 +48,8 @@ function Get-ClusterEntry {
         functionalLevel       = [int]$cluster.ClusterFunctionalLevel
         migrationsParallelMax = Get-OptionalNumber $cluster 'MaximumParallelMigrations'
         balancerMode          = [int]$cluster.AutoBalancerMode
+        balancerLevel         = [int]$cluster.AutoBalancerLevel
+        antiAffinityEnforced  = [int]$cluster.ClusterEnforcedAntiAffinity
         epoch                 = $fence['epoch']
         holder                = $fence['holder']
         stop                  = $fence['stop']
@@ -78,33 +83,127 @@ function ConvertTo-NodeEntry($Node) {
     }
 }
 
-function Get-SelfEntry {
+# What changes seldom and costs calls is kept with the time of its reading: by VM id, and '' for the
+# node itself. An agent that starts, after its node came back for instance, has kept nothing.
+$Kept = @{}
+$EquipmentReadsMax = 32  # VMs read in one call: the reply must not be late
+
+# The node's clock in UTC; the memory is read with it.
+function Get-LocalTime($System) {
+    return ([datetime]$System.LocalDateTime).ToUniversalTime()
+}
+
+# Whether something kept must be read anew: never read, changed to all appearance, or too old.
+function Test-Due($Entry, [string]$Token, [datetime]$Now, [int]$Seconds) {
+    if ($null -eq $Entry -or $Entry['token'] -cne $Token) { return $true }
+    $age = ($Now - $Entry['at']).TotalSeconds
+    return $age -lt 0 -or $age -ge $Seconds
+}
+
+# What was kept, with its age; null where nothing could be read yet.
+function Get-KeptEntry([string]$Key, [datetime]$Now) {
+    $entry = $Kept[$Key]
+    if ($null -eq $entry -or $null -eq $entry['data']) { return $null }
+    $shown = [ordered]@{ ageSeconds = [long][Math]::Floor(($Now - $entry['at']).TotalSeconds) }
+    foreach ($name in $entry['data'].Keys) { $shown[$name] = $entry['data'][$name] }
+    return $shown
+}
+
+function Get-SelfEntry($System, [datetime]$Now, [int]$Seconds) {
+    if (Test-Due $Kept[''] '' $Now $Seconds) {
+        $Kept[''] = @{ token = ''; at = $Now; data = Get-HardwareEntry $System }
+    }
+    $culture = [Globalization.CultureInfo]::InvariantCulture
+    return [ordered]@{
+        memoryTotalBytes     = [long]$System.TotalVisibleMemorySize * 1024
+        memoryAvailableBytes = [long]$System.FreePhysicalMemory * 1024
+        time                 = $Now.ToString('yyyy-MM-ddTHH:mm:ss.fffZ', $culture)
+        hardware             = Get-KeptEntry '' $Now
+    }
+}
+
+function Get-HardwareEntry($System) {
     $computer = Get-CimInstance -ClassName 'Win32_ComputerSystem'
-    $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
+    $processor = @(Get-CimInstance -ClassName 'Win32_Processor')[0]
     $hypervisor = Get-VMHost
     $switches = @(Get-VMSwitch | ForEach-Object {
         [ordered]@{ name = [string]$_.Name; type = [int]$_.SwitchType }
     })
-    $now = ([datetime]$system.LocalDateTime).ToUniversalTime()
-    $culture = [Globalization.CultureInfo]::InvariantCulture
     return [ordered]@{
-        model                = ConvertTo-Text $computer.Model
-        manufacturer         = ConvertTo-Text $computer.Manufacturer
-        memoryTotalBytes     = [long]$system.TotalVisibleMemorySize * 1024
-        memoryAvailableBytes = [long]$system.FreePhysicalMemory * 1024
-        processorsLogical    = [int]$hypervisor.LogicalProcessorCount
-        migrationsMax        = [long]$hypervisor.MaximumVirtualMachineMigrations
-        vmPath               = ConvertTo-Text $hypervisor.VirtualMachinePath
-        vhdPath              = ConvertTo-Text $hypervisor.VirtualHardDiskPath
-        switches             = @(Get-Sorted $switches 'name', 'type')
-        time                 = $now.ToString('yyyy-MM-ddTHH:mm:ss.fffZ', $culture)
+        model             = ConvertTo-Text $computer.Model
+        manufacturer      = ConvertTo-Text $computer.Manufacturer
+        build             = [long]$System.BuildNumber
+        processorVendor   = ConvertTo-Text $processor.Manufacturer
+        processorFamily   = ConvertTo-Text $processor.Caption
+        processorsLogical = [int]$hypervisor.LogicalProcessorCount
+        migrationsMax     = [long]$hypervisor.MaximumVirtualMachineMigrations
+        vmPath            = ConvertTo-Text $hypervisor.VirtualMachinePath
+        vhdPath           = ConvertTo-Text $hypervisor.VirtualHardDiskPath
+        vmVersions        = @(foreach ($version in $hypervisor.SupportedVmVersions) {
+            [string]$version
+        })
+        switches          = @(Get-Sorted $switches 'name', 'type')
     }
 }
 
-function ConvertTo-VmEntry($Vm) {
+# Every VM of this node. What changes seldom is read anew of those that are due, the longest unread
+# first.
+function Get-VmEntries([datetime]$Now, [int]$Seconds) {
+    $vms = @(Get-VM)
+    $due = @(foreach ($vm in $vms) {
+        $id = ConvertTo-GuidText $vm.Id
+        $token = Get-VmToken $vm
+        $entry = $Kept[$id]
+        # One that is being made has another disk a moment later.
+        if ((Test-Due $entry $token $Now $Seconds) -or $token.EndsWith(':creating')) {
+            $since = $(if ($null -eq $entry) { 0 } else { $entry['at'].Ticks })
+            @{ order = ([long]$since).ToString('D20'); id = $id; token = $token; vm = $vm }
+        }
+    })
+    foreach ($item in @(Get-Sorted $due 'order', 'id' | Select-Object -First $EquipmentReadsMax)) {
+        $data = $null
+        # A VM on its way in or out may not let itself be read: then nothing is known of it.
+        try { $data = Get-EquipmentEntry $item['vm'] } catch { $data = $null }
+        $Kept[$item['id']] = @{ token = $item['token']; at = $Now; data = $data }
+    }
+    foreach ($vm in $vms) { ConvertTo-VmEntry $vm $Now }
+    $there = @(foreach ($vm in $vms) { ConvertTo-GuidText $vm.Id })
+    foreach ($id in @($Kept.Keys)) { if ($id -and $id -notin $there) { $Kept.Remove($id) } }
+}
+
+# What shows without a further call that a VM's equipment may have been changed.
+function Get-VmToken($Vm) {
+    $parts = @(
+        $Vm.Name, [int]$Vm.State, [long]$Vm.MemoryStartup, [int]$Vm.ProcessorCount, $Vm.Version,
+        $Vm.ConfigurationLocation, $Vm.SnapshotFileLocation, $Vm.SmartPagingFilePath,
+        [bool]$Vm.IsClustered, (Get-CreationMark $Vm.Notes)
+    )
+    return $parts -join '|'
+}
+
+function ConvertTo-VmEntry($Vm, [datetime]$Now) {
+    $id = ConvertTo-GuidText $Vm.Id
+    return [ordered]@{
+        id                  = $id
+        name                = [string]$Vm.Name
+        state               = [int]$Vm.State
+        status              = @(foreach ($status in $Vm.OperationalStatus) { [int]$status })
+        memoryAssignedBytes = [long]$Vm.MemoryAssigned
+        memoryStartupBytes  = [long]$Vm.MemoryStartup
+        clustered           = [bool]$Vm.IsClustered
+        mark                = Get-CreationMark $Vm.Notes
+        uptimeSeconds       = [long][Math]::Floor(([timespan]$Vm.Uptime).TotalSeconds)
+        equipment           = Get-KeptEntry $id $Now
+    }
+}
+
+function Get-EquipmentEntry($Vm) {
     $disks = @(foreach ($drive in $Vm.HardDrives) {
-        $number = ConvertTo-Number $drive.DiskNumber
-        [ordered]@{ path = ConvertTo-Text $drive.Path; diskNumber = $number }
+        [ordered]@{
+            path       = ConvertTo-Text $drive.Path
+            diskNumber = ConvertTo-Number $drive.DiskNumber
+            shared     = [bool]$drive.SupportPersistentReservations
+        }
     })
     $media = @(foreach ($drive in $Vm.DVDDrives) {
         $type = [int]$drive.DvdMediaType
@@ -113,24 +212,33 @@ function ConvertTo-VmEntry($Vm) {
     $adapters = @(foreach ($adapter in $Vm.NetworkAdapters) {
         [ordered]@{ switch = ConvertTo-Text $adapter.SwitchName }
     })
+    $processor = @(Get-VMProcessor -VM $Vm)[0]
+    $security = @(Get-VMSecurity -VM $Vm)[0]
     return [ordered]@{
-        id                  = ConvertTo-GuidText $Vm.Id
-        name                = [string]$Vm.Name
-        state               = [int]$Vm.State
-        status              = @(foreach ($status in $Vm.OperationalStatus) { [int]$status })
-        memoryAssignedBytes = [long]$Vm.MemoryAssigned
-        memoryStartupBytes  = [long]$Vm.MemoryStartup
-        processors          = [int]$Vm.ProcessorCount
-        generation          = [int]$Vm.Generation
-        clustered           = [bool]$Vm.IsClustered
-        configurationPath   = ConvertTo-Text $Vm.ConfigurationLocation
-        checkpointPath      = ConvertTo-Text $Vm.SnapshotFileLocation
-        pagingPath          = ConvertTo-Text $Vm.SmartPagingFilePath
-        disks               = @(Get-Sorted $disks 'path', 'diskNumber')
-        media               = @(Get-Sorted $media 'path', 'type')
-        adapters            = @(Get-Sorted $adapters 'switch')
-        mark                = Get-CreationMark $Vm.Notes
-        uptimeSeconds       = [long][Math]::Floor(([timespan]$Vm.Uptime).TotalSeconds)
+        processors             = [int]$Vm.ProcessorCount
+        generation             = [int]$Vm.Generation
+        version                = ConvertTo-Text $Vm.Version
+        configurationPath      = ConvertTo-Text $Vm.ConfigurationLocation
+        checkpointPath         = ConvertTo-Text $Vm.SnapshotFileLocation
+        pagingPath             = ConvertTo-Text $Vm.SmartPagingFilePath
+        replication            = [int]$Vm.ReplicationMode
+        disks                  = @(Get-Sorted $disks 'path', 'diskNumber')
+        media                  = @(Get-Sorted $media 'path', 'type')
+        adapters               = @(Get-Sorted $adapters 'switch')
+        processorCompatibility = [bool]$processor.CompatibilityForMigrationEnabled
+        tpm                    = [bool]$security.TpmEnabled
+        shielded               = [bool]$security.Shielded
+        fibreChannel           = @($Vm.FibreChannelHostBusAdapters).Count
+        assignedDevices        = @(Get-VMAssignableDevice -VM $Vm).Count
+        gpuPartitions          = Get-GpuPartitions $Vm
+    }
+}
+
+# GPU partitions exist from Windows Server 2022 on; before, no VM has one.
+function Get-GpuPartitions($Vm) {
+    try { return @(Get-VMGpuPartitionAdapter -VM $Vm).Count } catch {
+        if ([string]$_.FullyQualifiedErrorId -cne 'CommandNotFoundException') { throw }
+        return 0
     }
 }
 
@@ -178,6 +286,9 @@ function ConvertTo-RoleEntry($Group, $Owner, $Resources, $Vms) {
         persistentState = [long]$Group.PersistentState
         failback        = [long]$Group.AutoFailbackType
         locked          = [long]$Group.LockedFromMoving
+        antiAffinity    = @(Get-SortedText @(foreach ($class in $Group.AntiAffinityClassNames) {
+            [string]$class
+        }))
         preferredOwners = @(Get-OwnerNames $Group)
         possibleOwners  = [ordered]@{
             machine       = @(Get-SortedText @(Get-OwnerNames $machine))
@@ -240,9 +351,17 @@ function Get-ClusterLists {
             owner  = Get-NameOf $group.OwnerNode
         }
     })
+    $states = @(Get-ClusterSharedVolumeState | ForEach-Object {
+        [ordered]@{
+            node  = [string]$_.Node
+            path  = ConvertTo-Text $_.VolumeFriendlyName
+            state = [int]$_.StateInfo
+        }
+    })
     return [ordered]@{
-        roles   = @(Get-Sorted $roles 'name')
-        volumes = @(Get-Sorted @(Get-VolumeEntries) 'path')
+        roles        = @(Get-Sorted $roles 'name')
+        volumes      = @(Get-Sorted @(Get-VolumeEntries) 'path')
+        volumeStates = @(Get-Sorted $states 'node', 'path')
     }
 }
 
