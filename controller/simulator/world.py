@@ -18,13 +18,22 @@ from controller.simulator.doubts import Doubts, Timing
 from controller.simulator.inventory import (
     Checkpoint,
     Cluster,
+    Dvd,
+    File,
     MigrationFault,
     Role,
     VirtualMachine,
 )
 from controller.simulator.jobs import JobBook
 from controller.simulator.simulation import Moved, Simulation
-from controller.simulator.states import Cause, NodeFlag, Stage, VmOperationalStatus, VmState
+from controller.simulator.states import (
+    Cause,
+    DvdMediaType,
+    NodeFlag,
+    Stage,
+    VmOperationalStatus,
+    VmState,
+)
 from controller.simulator.storage import configuration_file, create_file, delete_file
 
 STOP_FLAG = "OwnernodeStop"
@@ -299,6 +308,17 @@ class World(Simulation):
     def set_volume(self, mount: str, *, online: bool) -> None:
         volume = next(v for v in self.cluster.volumes if fold(v.mount) == fold(mount))
         volume.online = online
+
+    def eject_media(self, vm: str) -> None:
+        """Nothing is in its DVD drives any more."""
+        for dvd in self.vm(vm).dvds:
+            dvd.path, dvd.media = None, DvdMediaType.None_
+
+    def insert_iso(self, vm: str, path: str) -> None:
+        """An ISO file that only the VM's node has, unless the path is on a shared volume."""
+        found = self.vm(vm)
+        create_file(self.cluster, self.node(found.node), File(path=path, size_bytes=4 * 1024**3))
+        found.dvds = [Dvd(path=path, media=DvdMediaType.ISO, location=len(found.disks))]
 
     def delete_file(self, node: str, path: str) -> None:
         delete_file(self.cluster, self.node(node), path)

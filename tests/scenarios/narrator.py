@@ -7,6 +7,7 @@ rewording those breaks no scenario.
 from collections.abc import Mapping
 from datetime import datetime
 
+from controller.model.checks import CheckVerdict
 from controller.model.plan import Action, Hold
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from tests.support.virtual_time import EPOCH
@@ -60,6 +61,12 @@ class Narrator:
             self._once(f"audit {finding}", f"AUDIT {finding.rule}: {finding.detail}")
         for vm in report.vms:
             self._once(f"vm {vm.key}", _standing(vm))
+            for check in vm.ha:
+                if check.verdict is not CheckVerdict.PASSES:
+                    said = f"{check.name} {check.verdict}: {check.found}"
+                    self._once(
+                        f"ha {vm.key} {check.name}", f"{vm.vm} for high availability: {said}"
+                    )
         for outcome in report.outcomes:
             self.say(self._who, _answer(outcome))
         state = "converged" if report.converged else "not converged"

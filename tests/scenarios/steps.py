@@ -78,6 +78,14 @@ def _adds(play: "Play", m: re.Match[str]) -> None:
     play.site.world.add_vm(m["vm"], m["node"], memory_bytes=2 * 1024**3)
 
 
+def _ejects(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.eject_media(m["vm"])
+
+
+def _inserts(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.insert_iso(m["vm"], m["path"])
+
+
 def _locks(play: "Play", m: re.Match[str]) -> None:
     play.site.world.lock_role(m["vm"])
 
@@ -262,6 +270,8 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"admin renames {_VM} to (?P<name>[\w.-]+)", _renames),
     (rf"admin deletes {_VM}", _deletes),
     (rf"admin makes a VM {_VM} on {_NODE}", _adds),
+    (rf"admin ejects the media of {_VM}", _ejects),
+    (rf"admin inserts (?P<path>\S+) into {_VM}", _inserts),
     (rf"admin locks {_VM}", _locks),
     (rf"admin unlocks {_VM}", _unlocks),
     (rf"admin lets {_VM} run on (?P<nodes>.+) only", _limits_owners),
