@@ -15,6 +15,7 @@ from controller.model.names import fold
 # Fields of docs/protocol.md whose text says nothing about whose cluster it is.
 HARMLESS = frozenset(
     {"build", "condition", "kind", "manufacturer", "model", "operation", "outcome", "powershell"}
+    | {"processorFamily", "processorVendor", "vmVersions"}
     | {"state", "step", "system", "time", "type", "version", "category"}
 )
 NODE_FIELDS = frozenset(

@@ -148,7 +148,9 @@ class Examination:
         seen = await self._call(CheckName.RIGHTS, "observe", {"clusterWide": True})
         try:
             reply = parse_observation(seen)
-            assert reply.lists is not None
+            hardware = reply.own.hardware
+            if hardware is None or reply.lists is None:
+                raise ProtocolBroken("it did not tell what it was asked for")
             texts = {name: _text(own[name]) for name in _TEXTS}
             return NodeCondition(
                 node=reply.node,
@@ -166,7 +168,7 @@ class Examination:
                 cluster_id=reply.cluster.id,
                 functional_level=reply.cluster.functional_level,
                 migrations_parallel_max=reply.cluster.migrations_parallel_max,
-                migrations_max=reply.own.migrations_max,
+                migrations_max=hardware.migrations_max,
                 balancer_mode=reply.cluster.balancer_mode,
                 vm_path=texts["vmPath"],
                 vhd_path=texts["vhdPath"],

@@ -275,7 +275,7 @@ def test_smallest_limit_counts_where_the_cluster_has_none() -> None:
     for node, limit in (("HV01", 2), ("HV02", 1)):
         one = reply(node)
         one["cluster"]["migrationsParallelMax"] = None
-        one["self"]["migrationsMax"] = limit
+        one["self"]["hardware"]["migrationsMax"] = limit
         replies.append(one)
     assert merged(*replies).migrations_parallel_max == 1
 
