@@ -12,6 +12,7 @@ demo: setup
 	@$(bin)/ownernode demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: lint
+	@.ci/kubernetes >/dev/null || echo "without these programs tests/kube can't run"
 	@$(bin)/python tests/suites.py
 
 campaign: setup

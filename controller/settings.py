@@ -46,8 +46,8 @@ class Listen:
 class Settings:
     """One controller process."""
 
-    config: Path
-    """File, or folder of files, of FailoverCluster documents."""
+    config: Path | None
+    """File, or folder of files, of FailoverCluster documents; None where Kubernetes has them."""
     specs: tuple[str, ...]
     """Folders of placements, and addresses of Git repositories (docs/git.md)."""
     state: Path
@@ -58,6 +58,36 @@ class Settings:
     """Whether /metrics has series of each VM."""
     token: Path | None = None
     """File with the token that orders need; None: `token` in the state folder, made when absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """Where the API server is, and how patient we are with it."""
+
+    kubeconfig: Path | None = None
+    """None: the pod's own account, else $KUBECONFIG."""
+    namespace: str | None = None
+    """Of the Lease and of secrets; None: the pod's own, or that of the kubeconfig's context."""
+    lease: str = "ownernode"
+    lease_seconds: tuple[float, float, float] = (15.0, 10.0, 2.0)
+    """How long a Lease lasts, how long its holder leads after a renewal, and between two tries."""
+    watch_seconds: int = 300
+    silence_seconds: float = 90.0
+    """Of a watch, after which it is begun anew; API servers send a bookmark about once a minute."""
+
+
+def parse_lease(text: str) -> tuple[float, float, float]:
+    """Read `15/10/2`. Raises SpecError for anything else, or where two could lead at once."""
+    try:
+        duration, renew, retry = (float(part) for part in text.split("/"))
+    except ValueError:
+        duration = renew = retry = 0.0
+    if not 0 < retry < renew < duration:
+        raise SpecError(
+            f"--lease-seconds is {text!r}, expected duration/renewal/retry, such as 15/10/2, "
+            "each shorter than the one before"
+        )
+    return duration, renew, retry
 
 
 def parse_listen(text: str) -> Listen:

@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 # start servers, engines or whole controllers do not, and would disturb one another's deadlines.
 ORDER = (
     "unit", "properties", "scenarios", "contract", "simulation", "git", "protocol", "prometheus",
-    "powershell", "crash", "e2e", "bench",
+    "kube", "powershell", "crash", "e2e", "bench",
 )  # fmt: skip
 PARALLEL = frozenset(
     {"unit", "properties", "scenarios", "simulation", "contract", "git", "protocol", "crash"}

@@ -58,7 +58,7 @@ def declare(
 
     `clusters` are all that are configured: a placement of none of them is a finding.
     """
-    findings = strays([c.name for c in clusters or (cluster,)], specs.documents)
+    findings = strays(clusters or (cluster,), specs.documents)
     return resolve(cluster, specs.documents, findings, specs.revision)
 
 

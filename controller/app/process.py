@@ -7,22 +7,19 @@ import signal
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from socket import socket
 from time import perf_counter
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from controller import __version__
 from controller.adapters.http.application import Sources, make_application
 from controller.adapters.http.board import Board
 from controller.adapters.http.explanation import explain
 from controller.adapters.http.past import history_of
-from controller.adapters.http.server import serve
-from controller.adapters.http.web_config import Passwords, TlsContext, WebConfig, read_web_config
 from controller.adapters.local.clock import SystemClock
 from controller.adapters.local.files import StateLock, StopFile, read_token
 from controller.adapters.local.journal import SqliteJournal
@@ -32,6 +29,7 @@ from controller.adapters.prometheus.table import CyclePhase
 from controller.adapters.winrm.logons import LogonGates
 from controller.app.reach import Reach
 from controller.app.sources import open_sources
+from controller.app.web import Web
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
@@ -47,7 +45,7 @@ from controller.model.desired import DesiredState
 from controller.model.document import Document
 from controller.planning.decide import decide
 from controller.planning.resolve import resolve
-from controller.ports import StatusSink
+from controller.ports import SpecSource, StatusSink
 from controller.settings import Settings
 
 P = ParamSpec("P")
@@ -59,6 +57,15 @@ STOP_FILE_EVERY_SECONDS = 0.5
 LAG_EVERY_SECONDS = 0.25
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process has from where it runs, besides files."""
+
+    sources: Sequence[SpecSource] = ()
+    stop: Callable[[], Stop | None] = lambda: None
+    """A stop of everything by another hand; asked before each command, from any thread."""
+
+
 class Controller:
     """One process: all configured clusters, their specs, the journal, and who sees the reports.
 
@@ -66,7 +73,11 @@ class Controller:
     """
 
     def __init__(
-        self, settings: Settings, clusters: Sequence[Document], sinks: Sequence[StatusSink] = ()
+        self,
+        settings: Settings,
+        clusters: Sequence[Document],
+        sinks: Sequence[StatusSink] = (),
+        surroundings: Surroundings = Surroundings(),  # it is frozen
     ) -> None:
         """Raises SpecError if another process holds the state directory."""
         self._settings = settings
@@ -82,7 +93,7 @@ class Controller:
             interval_seconds={name: policy.interval_seconds for name, policy in policies.items()},
             now=self._clock.now,
         )
-        self._web, self._tls = _web_side(settings.web_config)
+        self._web = Web(settings.web_config)
         with ExitStack() as stack:
             stack.callback(StateLock(settings.state).release)
             self._aside = TimedAside(self.metrics)
@@ -94,12 +105,14 @@ class Controller:
                 settings.token or settings.state / "token", make=settings.token is None
             )
             self._stop_file = StopFile(settings.state / "STOP")
-            self._memory = Memory(journal, self._aside, self._stop_file.look)
+            self._memory = Memory(
+                journal, self._aside, lambda: self._stop_file.look() or surroundings.stop()
+            )
             self._sources = open_sources(settings.specs, settings.state)
             stack.callback(self._sources.close)
             self._desired = Declarations(
                 clusters=clusters,
-                sources=self._sources.all(),
+                sources=(*self._sources.all(), *surroundings.sources),
                 aside=self._aside,
             )
             forges = self._sources.statuses()
@@ -168,10 +181,26 @@ class Controller:
 
     async def serve(self, listening: socket) -> None:
         """Reconcile and serve HTTP until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.reconcile(), name="reconcile")
+                group.create_task(self._web.serve(self.application(), listening), name="http")
+                group.create_task(tell_supervisor(), name="supervisor")
+        finally:
+            notify("STOPPING=1")
+
+    async def reconcile(self) -> None:
+        """Reconcile until cancelled, and measure how well the loop keeps up."""
         # A full collection stops every thread. What is there now stays: modules, models, specs.
         gc.collect()
         gc.freeze()
-        application: ASGIApp = make_application(
+        async with asyncio.TaskGroup() as group:
+            self._begin(group)
+            group.create_task(self._measure_lag(), name="loop lag")
+
+    def application(self) -> Starlette:
+        """What is served over HTTP."""
+        return make_application(
             Sources(
                 board=self.board,
                 metrics=self.metrics.render,
@@ -184,19 +213,6 @@ class Controller:
                 hints=self._sources.hints(),
             )
         )
-        if self._web.basic_auth_users:
-            application = Passwords(application, self._web.basic_auth_users)
-        context = self._tls.context if self._tls is not None else None
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._begin(group)
-                group.create_task(serve(application, listening, context), name="http")
-                if self._tls is not None:
-                    group.create_task(self._tls.follow(), name="follow the certificate")
-                group.create_task(self._measure_lag(), name="loop lag")
-                group.create_task(self._tell_supervisor(), name="supervisor")
-        finally:
-            notify("STOPPING=1")
 
     async def explain(self, vm: str) -> list[dict[str, Any]]:
         """Explanations of every VM of that name, spec name or id, in all clusters."""
@@ -262,14 +278,6 @@ class Controller:
             holder=str(uuid.uuid4()),
         )
 
-    async def _tell_supervisor(self) -> None:
-        """Say that we are there, and then, as long as the loop turns, that we live."""
-        notify("READY=1")
-        every_seconds = watchdog_seconds()
-        while every_seconds is not None:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(every_seconds)
-
     async def _measure_lag(self) -> None:
         """See how late the loop wakes us: whatever holds it up delays every cluster."""
         loop = asyncio.get_running_loop()
@@ -279,12 +287,13 @@ class Controller:
             self.metrics.note_loop_lag(max(0.0, loop.time() - due))
 
 
-def _web_side(path: Path | None) -> tuple[WebConfig, TlsContext | None]:
-    """Read before anything is started, so that a fault in it ends the process at once."""
-    config = read_web_config(path) if path is not None else WebConfig()
-    if path is None or config.tls_server_config is None:
-        return config, None
-    return config, TlsContext(config, path.parent)
+async def tell_supervisor() -> None:
+    """Say that we are there, and then, as long as the loop turns, that we live."""
+    notify("READY=1")
+    every_seconds = watchdog_seconds()
+    while every_seconds is not None:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(every_seconds)
 
 
 class TimedAside(Aside):

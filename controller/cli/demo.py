@@ -109,7 +109,7 @@ async def _demo(examples: Path, place: Path, scenario: Scenario, *, once: bool) 
             f"WinRM at {', '.join(sorted(site.addresses.values()))}; Ctrl-C ends",
         )
         settings = Settings(config=place / "config.yaml", specs=(source,), state=place / "state")
-        clusters = read_clusters(settings.config)
+        clusters = read_clusters(place / "config.yaml")
         with Controller(settings, clusters, [latest, watch]) as controller, watch:
             async with asyncio.TaskGroup() as group:
                 serving = group.create_task(controller.serve(listening), name="controller")

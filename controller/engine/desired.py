@@ -43,11 +43,10 @@ class Declarations:
 def _resolve_all(
     clusters: Sequence[Document], readings: Sequence[SpecReading]
 ) -> dict[str, DesiredState]:
-    names = [cluster.name for cluster in clusters]
     findings: list[Finding] = []
     sources: list[SourceState] = []
     for reading in readings:
-        own = (*reading.findings, *strays(names, reading.documents))
+        own = (*reading.findings, *strays(clusters, reading.documents))
         findings += own
         if reading.state is not None:
             sources.append(replace(reading.state, findings=len(own)))

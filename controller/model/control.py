@@ -24,6 +24,8 @@ class StopSource(StrEnum):
     FLAG_FILE = "FlagFile"
     SIGNAL = "Signal"
     CLUSTER_FLAG = "ClusterFlag"
+    LEASE = "Lease"
+    """Not ordered by anybody: another replica leads, or may lead by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

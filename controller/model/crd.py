@@ -29,7 +29,11 @@ _NAMES: Mapping[str, _Names] = {
         plural="failoverclusters",
         short="fcl",
         scope="Cluster",
-        columns=(("Mode", ".spec.mode", 0),),
+        columns=(
+            ("Mode", ".spec.mode", 0),
+            ("Settled", ".status.summary", 0),
+            ("Plan", ".status.plan.digest", 1),
+        ),
     ),
     "VirtualMachinePlacement": _Names(
         plural="virtualmachineplacements",
@@ -37,9 +41,10 @@ _NAMES: Mapping[str, _Names] = {
         scope="Namespaced",
         columns=(
             ("Node", ".status.node", 0),
-            ("Verdict", ".status.verdict", 0),
+            ("Wanted", ".status.wanted", 0),
             ("Cluster", ".spec.cluster", 1),
             ("VM", ".spec.vm.name", 1),
+            ("Message", ".status.message", 1),
         ),
     ),
     "PlacementRule": _Names(
@@ -51,7 +56,7 @@ _NAMES: Mapping[str, _Names] = {
     "NodeMaintenance": _Names(
         plural="nodemaintenances",
         short="hvnm",
-        scope="Namespaced",
+        scope="Cluster",
         columns=(("Node", ".spec.node", 0), ("Cluster", ".spec.cluster", 1)),
     ),
 }
@@ -140,25 +145,21 @@ def _root(kind: str, spec: Schema) -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": _status(),
+            "status": _status(kind),
         },
     }
 
 
-def _status() -> Schema:
+def _status(kind: str) -> Schema:
     """What the controller writes back; conditions are merged by type under server-side apply."""
-
-    def text(description: str, length_max: int) -> Schema:
-        return {"type": "string", "maxLength": length_max, "description": description}
-
     condition = {
         "type": "object",
         "required": ["type", "status", "reason", "message", "lastTransitionTime"],
         "properties": {
-            "type": text("Ready, Reconciling, Stalled, Placed, Drifted or Reachable.", 64),
+            "type": _text("Ready, Reconciling, Stalled, Placed, Drifted or Reachable.", 64),
             "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-            "reason": text("CamelCase word from a closed list.", 128),
-            "message": text("A sentence for a person.", 4096),
+            "reason": _text("CamelCase word from a closed list.", 128),
+            "message": _text("A sentence for a person.", 4096),
             "lastTransitionTime": {"type": "string", "format": "date-time"},
             "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
         },
@@ -173,8 +174,6 @@ def _status() -> Schema:
                 "minimum": 0,
                 "description": "The generation of the spec that this status is about.",
             },
-            "node": text("The owner node, where there is one.", 64),
-            "verdict": text("The VM's one verdict.", 64),
             "conditions": {
                 "type": "array",
                 "maxItems": 16,
@@ -182,5 +181,70 @@ def _status() -> Schema:
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
             },
+            "lastHandledReconcileAt": _text("The ownernode.io/reconcile-at that was seen.", 256),
+            **_STATUS[kind],
         },
     }
+
+
+def _text(description: str, length_max: int) -> Schema:
+    return {"type": "string", "maxLength": length_max, "description": description}
+
+
+def _count(description: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _texts(description: str, items_max: int, length_max: int) -> Schema:
+    return {
+        "type": "array",
+        "maxItems": items_max,
+        "items": {"type": "string", "maxLength": length_max},
+        "x-kubernetes-list-type": "atomic",
+        "description": description,
+    }
+
+
+def _part(description: str, **properties: Schema) -> Schema:
+    return {"type": "object", "description": description, "properties": properties}
+
+
+_STATUS: Mapping[str, Schema] = {
+    "FailoverCluster": {
+        "mode": _text("The mode in force.", 16),
+        "revision": _text("The revision of the specs in force.", 512),
+        "summary": _text("How many of the declared VMs are settled.", 32),
+        "nodes": _count("Nodes of the cluster."),
+        "vms": _part(
+            "VMs by where they stand.",
+            declared=_count("VMs that a spec declares."),
+            settled=_count("Declared VMs that are right where they are."),
+            moving=_count("Declared VMs that are being moved."),
+            unknown=_count("Declared VMs that could not be seen."),
+            undeclared=_count("VMs of no spec, which are left alone."),
+        ),
+        "holds": _texts("What holds everything new, and what would release it.", 20, 1024),
+        "plan": _part(
+            "What would be done, in order; absent when nothing is due.",
+            digest=_text("What an approval names.", 128),
+            actions={
+                "type": "object",
+                "maxProperties": 16,
+                "additionalProperties": _count("Actions of that kind."),
+                "description": "How many actions of each kind.",
+            },
+            first=_texts("The first twenty actions.", 20, 512),
+            waitingForApproval=_texts("Digests that wait for somebody's yes.", 20, 128),
+        ),
+    },
+    "VirtualMachinePlacement": {
+        "cluster": _text("The cluster that the VM was looked for in.", 253),
+        "node": _text("The owner node, where there is one.", 64),
+        "wanted": _text("The node where it should be, where one is named.", 64),
+        "verdict": _text("The VM's one verdict.", 64),
+        "vmID": _text("The id of the VM.", 64),
+        "message": _text("What a colleague would say of it.", 4096),
+    },
+    "PlacementRule": {},
+    "NodeMaintenance": {},
+}

@@ -58,6 +58,8 @@ class VMReport:
     """The high-availability report, where its spec asks for registration."""
     sentence: str = ""
     """What a colleague would say of it."""
+    generation: int = 0
+    """metadata.generation of the spec in Kubernetes; 0 for files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
+
 from controller.model.spec import KINDS
 
 Schema = dict[str, Any]
@@ -15,7 +18,7 @@ def schema_of(kind: str) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://ownernode.io/v1alpha1/{kind}.json",
         "title": kind,
-        **inlined(model.model_json_schema(by_alias=True)),
+        **inlined(model.model_json_schema(by_alias=True, schema_generator=_AsWritten)),
     }
 
 
@@ -41,6 +44,18 @@ def schema_of_any() -> Schema:
 
 def _part(schema: Schema) -> Schema:
     return {key: value for key, value in schema.items() if not key.startswith("$")}
+
+
+class _AsWritten(GenerateJsonSchema):
+    """Defaults in the form in which a document writes them, `10m` and not 600."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """The schema of a field that has a default."""
+        made = super().default_schema(schema)
+        written = schema["schema"].get("serialization", {})
+        if written.get("type") != "function-plain" or schema.get("default") is None:
+            return made
+        return made | {"default": written["function"](schema["default"])}
 
 
 def inlined(schema: Mapping[str, Any]) -> Schema:

@@ -51,6 +51,7 @@ def resolve(
             for document in placements
             if isinstance(document.model, VirtualMachinePlacement)
             and document.model.spec.cluster == cluster.name
+            and may_place(document, cluster)
         ),
         key=lambda vm: (vm.key, vm.spec_name, vm.source),
     )
@@ -76,21 +77,41 @@ def _of_cluster(source: SourceState, cluster: str, wanted: Sequence[VMDesired]) 
     return replace(source, undeclared=tuple(left))
 
 
-def strays(clusters: Iterable[str], placements: Sequence[Document]) -> tuple[Finding, ...]:
-    """A finding for each placement whose cluster is not configured: nothing would act on it."""
-    known = sorted(clusters)
+def strays(clusters: Iterable[Document], placements: Sequence[Document]) -> tuple[Finding, ...]:
+    """A finding for each placement that no configured cluster takes: nothing would act on it."""
+    known = {cluster.name: cluster for cluster in clusters}
     return tuple(
-        Finding(
-            file=document.file,
-            line=document.line,
-            column=1,
-            path="spec.cluster",
-            message=f"no cluster {document.model.spec.cluster} is configured",
-            expected=" or ".join(known),
-        )
+        finding
         for document in placements
         if isinstance(document.model, VirtualMachinePlacement)
-        and document.model.spec.cluster not in known
+        and (finding := _stray(document, document.model.spec.cluster, known)) is not None
+    )
+
+
+def may_place(document: Document, cluster: Document) -> bool:
+    """Whether the cluster takes placements from there: the operator's own have no namespace."""
+    assert isinstance(cluster.model, FailoverCluster)
+    return not document.namespace or document.namespace in cluster.model.spec.allowed_namespaces
+
+
+def _stray(document: Document, name: str, known: Mapping[str, Document]) -> Finding | None:
+    cluster = known.get(name)
+    if cluster is None:
+        at, message = "spec.cluster", f"no cluster {name} is configured"
+        expected = " or ".join(sorted(known))
+    elif not may_place(document, cluster):
+        at = "metadata.namespace"
+        message = f"{document.namespace} may not place VMs in {name}"
+        expected = f"it among the allowedNamespaces of FailoverCluster {name}"
+    else:
+        return None
+    return Finding(
+        file=document.file,
+        line=document.line,
+        column=1 if document.line else 0,
+        path=at,
+        message=message,
+        expected=expected,
     )
 
 
@@ -125,7 +146,8 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
         spec_name=document.name,
         name=name,
         id=vm_id,
-        source=f"{document.file}:{document.line}",
+        source=document.place,
+        generation=document.generation,
         preferred=spec.owners.preferred,
         possible=spec.owners.possible,
         enforcement=Enforcement(spec.owners.enforcement),

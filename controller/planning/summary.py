@@ -107,6 +107,7 @@ class _Reporter:
             hold=hold,
             migration=migration,
             intent=intent,
+            generation=want.generation if want is not None else 0,
             ha=self._checks(want, seen),
             sentence=vm_sentence(
                 standing,

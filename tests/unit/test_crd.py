@@ -109,7 +109,8 @@ def test_lists_that_are_maps_have_their_key(kind: str) -> None:
 def test_names_scopes_and_columns() -> None:
     """What `kubectl get` shows; a cluster-wide kind where the trust boundary wants it."""
     scopes = {kind: of_kind(kind)["spec"]["scope"] for kind in KINDS}
-    assert scopes == dict.fromkeys(KINDS, "Namespaced") | {"FailoverCluster": "Cluster"}
+    operators = dict.fromkeys(("FailoverCluster", "NodeMaintenance"), "Cluster")
+    assert scopes == dict.fromkeys(KINDS, "Namespaced") | operators
     names = of_kind("VirtualMachinePlacement")["spec"]["names"]
     assert names["shortNames"] == ["vmp"]
     short = [of_kind(kind)["spec"]["names"]["shortNames"][0] for kind in KINDS]

@@ -4,25 +4,17 @@ A fault in one document leaves the others alone. Nothing here touches a disk.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from controller.adapters.specs import yaml_text
-from controller.adapters.specs.findings import (
-    from_contradiction,
-    from_trouble,
-    from_validation,
-    nearest,
-)
+from controller.adapters.specs.findings import from_fault, from_trouble
 from controller.adapters.specs.yaml_text import FILE_BYTES_MAX, Segment, Tree
 from controller.model.document import Document
+from controller.model.faults import Fault, judge, nearest
 from controller.model.findings import Finding
-from controller.model.spec import KINDS, Contradiction, Resource
-from controller.model.spec.support import not_yet
+from controller.model.spec import KINDS, Resource
 
 OPERATOR_KINDS = frozenset({"FailoverCluster"})
 """What says where credentials go and how much may be changed: the operator's own configuration."""
@@ -143,7 +135,8 @@ def _read_segment(
         return _Fault(findings=findings, identity=_identity(tree))
     document = Document(
         kind=model.kind,
-        name=model.metadata.name,
+        name=model.metadata.full_name,
+        namespace=getattr(model.metadata, "namespace", None) or "",
         model=model,
         file=file,
         line=segment.first_line,
@@ -161,23 +154,18 @@ def _judge(
         return None, troubles
     if not isinstance(tree.data, dict):
         message, expected = "is no mapping", "a mapping with apiVersion, kind, metadata and spec"
-        return None, (*troubles, from_contradiction(file, tree, _at((), message, expected)))
+        return None, (*troubles, from_fault(file, tree, _at((), message, expected)))
     stranger = _stranger(tree.data, allowed)
     if stranger is not None:
-        return None, (*troubles, from_contradiction(file, tree, stranger))
+        return None, (*troubles, from_fault(file, tree, stranger))
     kind = tree.data["kind"]
-    findings = [from_contradiction(file, tree, found) for found in not_yet(kind, tree.data)]
-    model: Resource | None = None
-    try:
-        # By way of JSON, where strict models take lists for tuples and nothing else for another.
-        model = KINDS[kind].model_validate_json(json.dumps(tree.data))
-    except ValidationError as error:
-        findings.extend(from_validation(file, kind, tree, error))
+    model, faults = judge(kind, tree.data)
+    findings = tuple(from_fault(file, tree, fault) for fault in faults)
     spoilt = tuple(trouble.path for trouble in troubles)
     return model, (*troubles, *(f for f in findings if not _below(f.path, spoilt)))
 
 
-def _stranger(data: Mapping[str, Any], allowed: frozenset[str]) -> Contradiction | None:
+def _stranger(data: Mapping[str, Any], allowed: frozenset[str]) -> Fault | None:
     """Why a document of this kind is not taken from here at all."""
     kind = data.get("kind")
     if kind is None:
@@ -196,8 +184,8 @@ def _stranger(data: Mapping[str, Any], allowed: frozenset[str]) -> Contradiction
     return _at(("kind",), f"{kind} is refused here", " or ".join(sorted(allowed)))
 
 
-def _at(path: yaml_text.Path, message: str, expected: str) -> Contradiction:
-    return Contradiction(at=path, message=message, expected=expected)
+def _at(path: yaml_text.Path, message: str, expected: str) -> Fault:
+    return Fault(path=path, message=message, expected=expected)
 
 
 def _below(path: str, spoilt: tuple[str, ...]) -> bool:
@@ -211,7 +199,10 @@ def _identity(tree: Tree) -> Identity | None:
         return None
     kind, metadata = tree.data.get("kind"), tree.data.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
+    if not isinstance(kind, str) or not isinstance(name, str):
+        return None
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    return kind, f"{namespace}/{name}" if isinstance(namespace, str) else name
 
 
 def _same_names(documents: Sequence[Document]) -> Iterator[Finding]:

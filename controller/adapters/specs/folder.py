@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.adapters.specs.findings import printable
 from controller.adapters.specs.yaml_text import FILE_BYTES_MAX
+from controller.model.faults import printable
 from controller.model.findings import Finding
 
 FILES_MAX = 10_000

@@ -20,6 +20,10 @@ ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
 """Server-side apply replaces such a list as a whole: its order means something."""
 
 
+SET: JsonDict = {"x-kubernetes-list-type": "set"}
+"""An order that means nothing, and nothing twice."""
+
+
 class Part(BaseModel):
     """A piece of a spec: closed, frozen, and never coerced from another type."""
 
@@ -53,6 +57,14 @@ ObjectName = Annotated[
         "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
         "lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
         253,
+    ),
+]
+Namespace = Annotated[
+    str,
+    Text(
+        "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+        "a Kubernetes namespace: lower-case letters, digits and hyphens",
+        63,
     ),
 ]
 # The NetBIOS form under which a failover cluster lists its nodes. ASCII only: Python and Windows
@@ -182,7 +194,14 @@ Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 class Metadata(Part):
     """Who the document is; labels and annotations are for people and their tools."""
 
-    name: ObjectName = Field(description="Name of the document, unique within its kind.")
+    @property
+    def full_name(self) -> str:
+        """What tells documents of one kind apart."""
+        return self.name
+
+    name: ObjectName = Field(
+        description="Name of the document, unique within its kind and namespace."
+    )
     labels: Labels = Field(
         default_factory=dict,
         description="For selection by people and tools; of no effect on placement.",
@@ -190,6 +209,21 @@ class Metadata(Part):
     annotations: Annotated[dict[LabelKey, str], Field(max_length=64)] = Field(
         default_factory=dict, description="Notes for people and tools; of no effect on placement."
     )
+
+
+class NamespacedMetadata(Metadata):
+    """The same of a kind that lives in a namespace."""
+
+    namespace: Namespace | None = Field(
+        default=None,
+        description="Whose it is: only namespaces in the cluster's allowedNamespaces may place VMs "
+        "there. Absent, in files: the operator's own.",
+    )
+
+    @property
+    def full_name(self) -> str:
+        """What tells documents of one kind apart."""
+        return f"{self.namespace}/{self.name}" if self.namespace is not None else self.name
 
 
 class Resource(Part):

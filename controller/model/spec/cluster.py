@@ -15,12 +15,14 @@ from controller.model.names import fold
 from controller.model.quantities import Duration, MemoryReserve, Percent, Text
 from controller.model.spec.base import (
     ATOMIC,
+    SET,
     Contradiction,
     HostName,
     HostPort,
     Labels,
     LabelValue,
     LocalFile,
+    Namespace,
     NodeName,
     ObjectName,
     Part,
@@ -239,6 +241,11 @@ class FailoverClusterSpec(Spec):
         json_schema_extra=ATOMIC,
     )
     brakes: Brakes = Field(default=Brakes(), description="What slows the controller down.")
+    allowed_namespaces: Annotated[tuple[Namespace, ...], Field(max_length=256)] = Field(
+        default=(),
+        description="Namespaces whose placements count; none: only documents without a namespace.",
+        json_schema_extra=SET,
+    )
     native_policy: Literal["Ignore", "Report", "Manage"] = Field(
         default="Ignore",
         description="What to do about owner lists, failback, priority and anti-affinity in the "
@@ -266,6 +273,7 @@ class FailoverClusterSpec(Spec):
                 expected="authentication: NTLM",
             )
         yield from repeated(connection.nodes, "connection", "nodes")
+        yield from repeated(self.allowed_namespaces, "allowedNamespaces")
         folded: dict[str, str] = {}
         for name in connection.addresses:
             other = folded.setdefault(fold(name), name)

@@ -13,6 +13,7 @@ from controller.model.spec.base import (
     DiskPath,
     Guid,
     IsoPath,
+    NamespacedMetadata,
     NodeName,
     ObjectName,
     Part,
@@ -345,4 +346,5 @@ class VirtualMachinePlacement(Resource):
     """Where one VM belongs, and how it is made if it does not exist."""
 
     kind: Literal["VirtualMachinePlacement"] = Field(description="VirtualMachinePlacement.")
+    metadata: NamespacedMetadata = Field(description="Name and labels of the document.")
     spec: VirtualMachinePlacementSpec = Field(description="Where the VM belongs.")

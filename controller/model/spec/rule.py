@@ -11,6 +11,7 @@ from controller.model.spec.base import (
     LabelKey,
     Labels,
     LabelValue,
+    NamespacedMetadata,
     NodeName,
     ObjectName,
     Part,
@@ -88,4 +89,5 @@ class PlacementRule(Resource):
     """A rule over sets of VMs: apart, together, spread, on or not on some nodes."""
 
     kind: Literal["PlacementRule"] = Field(description="PlacementRule.")
+    metadata: NamespacedMetadata = Field(description="Name and labels of the document.")
     spec: PlacementRuleSpec = Field(description="The rule.")

@@ -162,6 +162,19 @@ def test_placement_acts_on_its_own_cluster_only() -> None:
     assert (other.actions, other.standings) == ((), ())
 
 
+def test_namespace_counts_only_where_it_is_allowed() -> None:
+    """Who may place VMs in a cluster is for its operator to say; no namespace is the operator."""
+    world = observed(*NODES, vm("A", "HV02"))
+    own = small("a", "owners: {preferred: [HV01]}")
+    tenants = own.replace("{name: a}", "{name: a, namespace: team-a}")
+    allowed = ENFORCE + "  allowedNamespaces: [team-a]\n"
+    assert moves(planned(world, own)) == [("A", "HV01")]
+    assert (planned(world, tenants).actions, planned(world, tenants).standings) == ((), ())
+    assert moves(planned(world, tenants, cluster=allowed)) == [("A", "HV01")]
+    other = tenants.replace("team-a", "team-b")
+    assert planned(world, other, cluster=allowed).standings == ()
+
+
 def test_document_name_is_what_two_documents_may_not_share() -> None:
     """Under names of their own both VMs move; under one name both are frozen."""
     world = observed(*NODES, vm("A", "HV02"), vm("B", "HV02"))

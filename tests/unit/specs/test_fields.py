@@ -56,6 +56,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         ),
         "spec.brakes.movesPerVMPerDay": "contested_vm",
         "spec.brakes.cooldown": f"{HERE}::test_cooldown_holds_a_vm_that_was_just_moved",
+        "spec.allowedNamespaces": f"{HERE}::test_namespace_counts_only_where_it_is_allowed",
         "spec.balancer": "balancer_coexist",
         "spec.foreignMoves.respect": "administrators_move",
         "spec.timing.settle": (f"{HERE}::test_settle_time_decides_when_a_lost_command_is_not_done"),
@@ -103,6 +104,7 @@ ENVELOPE = {
     "apiVersion",
     "kind",
     "metadata.name",
+    "metadata.namespace",
     "metadata.labels",
     "metadata.annotations",
 }

@@ -151,7 +151,7 @@ def test_placement_of_another_cluster_is_left_out_and_a_stray_is_told() -> None:
     cluster = only(read(CLUSTER, OPERATOR_KINDS))
     state = resolve(cluster, documents.documents, (), "rev")
     assert [vm.spec_name for vm in state.vms] == ["a"]
-    assert [str(finding) for finding in strays(["prod"], documents.documents)] == [
+    assert [str(finding) for finding in strays([cluster], documents.documents)] == [
         "a.yaml:8:1: spec.cluster: no cluster prd is configured (expected prod)"
     ]
 

@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from controller.adapters.specs.findings import nearest
 from controller.errors import SpecError
+from controller.model.faults import nearest
 from controller.model.quantities import parse_duration
 
 PREFIX = "git+"

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from controller.adapters.specs.findings import printable
 from controller.adapters.specs.git.address import Address
 from controller.adapters.specs.git.program import Ran
+from controller.model.faults import printable
 
 _SHOWN_MAX = 200
 

@@ -7,8 +7,8 @@ something by it that would not happen.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.adapters.specs.findings import printable
 from controller.adapters.specs.folder import FILES_MAX, ROOT
+from controller.model.faults import printable
 from controller.model.findings import Finding
 
 _SUFFIXES = (".yaml", ".yml")

@@ -1,0 +1,200 @@
+"""What stands in the status of each object, made of the reports and of what was refused."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from controller.adapters.kube.api import Json
+from controller.adapters.kube.conditions import (
+    Condition,
+    conditions_of_vm,
+    refused,
+    untouched,
+    written,
+)
+from controller.adapters.kube.kinds import CLUSTER, RECONCILE, annotation
+from controller.adapters.kube.source import Identity, Judged
+from controller.model.plan import Verdict
+from controller.model.policy import Mode
+from controller.model.report import ClusterReport, VMReport
+from controller.planning.approvals import waiting_for_approval
+from controller.planning.sentences import hold_sentence, why
+
+ACTIONS_MAX: Final = 20
+"""Of a plan, in a status: enough to decide by; the rest is counted, and in `ownernode plan`."""
+NAMES_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Everything that statuses are made of."""
+
+    judged: Mapping[Identity, Judged]
+    reports: Mapping[str, ClusterReport]
+    """By cluster."""
+    strays: Mapping[str, str]
+    """File of a document (see `source`) -> why no cluster takes it."""
+
+
+def statuses(
+    told: Told, items: Mapping[Identity, Json], now: str
+) -> Iterator[tuple[Identity, Json]]:
+    """The status that each object should have where it is not the one that it has."""
+    vms = {spec: (vm, report) for spec, vm, report in _by_spec(told.reports)}
+    for identity, item in items.items():
+        judged = told.judged.get(identity)
+        if judged is None or judged.generation > item["metadata"].get("generation", 0):
+            continue
+        before = item.get("status") or {}
+        if identity[0] == CLUSTER:
+            report = told.reports.get(identity[1][1])
+            status = _of_cluster(judged, report, item, before, now)
+        else:
+            status = _of_placement(judged, identity, vms, told.strays, item, before, now)
+        if not _says(before, status):
+            yield identity, status
+
+
+def _by_spec(
+    reports: Mapping[str, ClusterReport],
+) -> Iterator[tuple[str, VMReport, ClusterReport]]:
+    for report in reports.values():
+        for vm in report.vms:
+            # Of specs in conflict there is one report, which names them all.
+            for spec in vm.spec.split(", "):
+                yield spec, vm, report
+
+
+def _of_placement(
+    judged: Judged,
+    identity: Identity,
+    vms: Mapping[str, tuple[VMReport, ClusterReport]],
+    strays: Mapping[str, str],
+    item: Json,
+    before: Json,
+    now: str,
+) -> Json:
+    old = before.get("conditions") or ()
+    generation = judged.generation
+    if judged.faults:
+        message = "; ".join(map(_fault, judged.faults))
+        if judged.document is not None:
+            message += f" (generation {judged.document.generation} stays in force)"
+        return _status(refused("SpecRefused", message), old, generation, now, item)
+    document = judged.document
+    assert document is not None, "what has no fault is a document"
+    if document.file in strays:
+        return _status(refused("NotTaken", strays[document.file]), old, generation, now, item)
+    namespace, name = identity[1]
+    vm, report = vms.get(f"{namespace}/{name}", (None, None))
+    if vm is None or report is None:
+        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now, item)
+    is_conflict = vm.verdict is Verdict.CONFLICT
+    seen = generation if is_conflict else vm.generation
+    status = _status(conditions_of_vm(vm, report.mode), old, seen, now, item)
+    status |= {"cluster": report.cluster, "verdict": vm.verdict.value, "message": vm.sentence}
+    optional = {"node": vm.owner, "wanted": vm.declared, "vmID": vm.vm_id}
+    return status | {key: value for key, value in optional.items() if value is not None}
+
+
+def _of_cluster(
+    judged: Judged, report: ClusterReport | None, item: Json, before: Json, now: str
+) -> Json:
+    old = before.get("conditions") or ()
+    if judged.faults:
+        message = "; ".join(map(_fault, judged.faults))
+        if judged.document is not None:
+            message += f" (generation {judged.document.generation} stays in force)"
+        return _status(refused("SpecRefused", message), old, judged.generation, now, item)
+    if report is None:
+        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now, item)
+    status = _status(_conditions_of_cluster(report), old, judged.generation, now, item)
+    verdicts = Counter(vm.verdict for vm in report.vms)
+    settled = verdicts[Verdict.SETTLED]
+    status |= {
+        "mode": report.mode.value,
+        "revision": report.revision,
+        "vms": {
+            "declared": len(report.vms),
+            "settled": settled,
+            "moving": verdicts[Verdict.MOVING],
+            "unknown": verdicts[Verdict.UNKNOWN],
+            "undeclared": report.unmanaged_vms,
+        },
+        "summary": f"{settled}/{len(report.vms)}",
+        "nodes": len(report.nodes),
+        "holds": [hold_sentence(hold) for hold in report.cluster_holds][:NAMES_MAX],
+    }
+    return status | ({"plan": _plan(report)} if report.plan.actions else {})
+
+
+def _plan(report: ClusterReport) -> Json:
+    """Digest, counts and the first actions: what somebody approves by the digest."""
+    plan = report.plan
+    waiting = waiting_for_approval(report)
+    shown: Json = {
+        "digest": plan.digest,
+        "actions": dict(sorted(Counter(a.kind.value for a in plan.actions).items())),
+        "first": [
+            f"{a.kind} {a.vm}: {a.source or 'nowhere'} -> {a.target}, because {why(a)}"
+            for a in plan.actions[:ACTIONS_MAX]
+        ],
+    }
+    if waiting:
+        shown["waitingForApproval"] = sorted({hold.evidence["digest"] for hold in waiting})
+    return shown
+
+
+def _conditions_of_cluster(report: ClusterReport) -> Iterator[Condition]:
+    gaps = "; ".join(
+        sorted(f"{g.node or 'the lists'}: {g.reason}" for g in report.gaps)[:NAMES_MAX]
+    )
+    complete = report.observation_complete
+    yield Condition(
+        type="Reachable",
+        status="True" if complete else "False",
+        reason="Seen" if complete else "NotSeen",
+        message=gaps,
+    )
+    waiting = [vm for vm in report.vms if vm.verdict is not Verdict.SETTLED]
+    told = f"{len(report.vms) - len(waiting)} of {len(report.vms)} declared VMs are settled."
+    holds = " ".join(f"Held because {hold_sentence(h)}." for h in report.cluster_holds)
+    message = f"{told} {holds}".strip()
+    if waiting:
+        names = ", ".join(sorted(vm.vm for vm in waiting)[:NAMES_MAX])
+        yield Condition(type="Drifted", status="True", reason="NotSettled", message=names)
+    if report.converged:
+        yield Condition(type="Ready", status="True", reason="Converged", message=message)
+        return
+    reason = report.cluster_holds[0].reason.value if report.cluster_holds else "Converging"
+    if report.mode is Mode.OBSERVE:
+        reason = "ModeObserve"
+    ready = "False" if complete else "Unknown"
+    yield Condition(type="Ready", status=ready, reason=reason, message=message)
+    kind = "Stalled" if report.mode is Mode.OBSERVE and complete else "Reconciling"
+    yield Condition(type=kind, status="True", reason=reason, message=message)
+
+
+def _status(conditions: Any, before: Sequence[Json], generation: int, now: str, item: Json) -> Json:
+    status: Json = {
+        "observedGeneration": generation,
+        "conditions": written(conditions, before, generation=generation, now=now),
+    }
+    asked = annotation(item, RECONCILE)
+    return status | ({"lastHandledReconcileAt": asked} if asked is not None else {})
+
+
+def _fault(finding: Any) -> str:
+    """A finding without its file, which is the object itself."""
+    return str(finding).removeprefix(f"{finding.file}:0:0:").strip()
+
+
+OF_OTHERS: Final = frozenset({"memory", "approval"})
+"""Fields of a FailoverCluster's status that other writers of ours own."""
+
+
+def _says(before: Json, status: Json) -> bool:
+    """Whether the object's status is that already."""
+    own = {key: value for key, value in before.items() if key not in OF_OTHERS}
+    return own == status

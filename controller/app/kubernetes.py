@@ -1,0 +1,167 @@
+"""The controller in Kubernetes: clusters and placements are objects, and one replica leads.
+
+A replica without the Lease keeps its mirrors warm and answers on its port. With it, it runs a
+Controller for the FailoverClusters that there are; when one of them changes, that Controller ends
+and the next one begins, as after a restart, because connections, limits and credentials hang
+together and a half-changed controller would act by neither version.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from controller.adapters.http.standby import make_standby
+from controller.adapters.kube.api import connect
+from controller.adapters.kube.informer import Informer, WatchTiming
+from controller.adapters.kube.kinds import CLUSTER, OURS
+from controller.adapters.kube.lease import Elector, LeaseTiming
+from controller.adapters.kube.source import Desk, Identity, Judged, KubernetesSource, clusters_of
+from controller.adapters.kube.writer import StatusWriter
+from controller.adapters.local.service import notify
+from controller.app.process import Controller, Surroundings, tell_supervisor
+from controller.app.web import Web
+from controller.model.control import Stop, StopScope, StopSource
+from controller.model.document import Document
+from controller.settings import Kubernetes, Settings
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """One process of those that share a Lease."""
+
+    def __init__(self, settings: Settings, kubernetes: Kubernetes) -> None:
+        """Raises SpecError where no API server is configured."""
+        self._settings = settings
+        self._web = Web(settings.web_config)
+        self._api = connect(_text(kubernetes.kubeconfig), kubernetes.namespace)
+        holder = f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{uuid.uuid4()}"
+        timing = LeaseTiming(
+            duration_seconds=kubernetes.lease_seconds[0],
+            renew_seconds=kubernetes.lease_seconds[1],
+            retry_seconds=kubernetes.lease_seconds[2],
+        )
+        self._elector = Elector(self._api, kubernetes.lease, holder, timing)
+        self._news = asyncio.Event()
+        watching = WatchTiming(
+            watch_seconds=kubernetes.watch_seconds, silence_seconds=kubernetes.silence_seconds
+        )
+        self._informers = {
+            kind: Informer(self._api, what, self._changed, watching) for kind, what in OURS.items()
+        }
+        self._clusters = Desk(informers={CLUSTER: self._informers[CLUSTER]})
+        others = {kind: i for kind, i in self._informers.items() if kind != CLUSTER}
+        self._source = KubernetesSource(others)
+        self._switch = Switch(make_standby(self._elector.leads))
+        self._writer: StatusWriter | None = None
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Mirror, stand for the Lease, answer, and lead while we hold it; until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for kind, informer in self._informers.items():
+                    group.create_task(informer.run(), name=f"watch {kind}")
+                group.create_task(self._elector.run(), name="lease")
+                group.create_task(self._web.serve(self._switch, listening), name="http")
+                group.create_task(tell_supervisor(), name="supervisor")
+                group.create_task(self._stand(), name="lead")
+        finally:
+            notify("STOPPING=1")
+            await self._elector.release()
+            self._source.close()
+            await self._api.close()
+
+    async def _stand(self) -> None:
+        """Lead whenever we may and there is something to lead."""
+        while True:
+            await self._elector.wait_leading()
+            await self._informers[CLUSTER].synced.wait()
+            clusters = clusters_of(self._clusters)
+            ends = [
+                asyncio.create_task(self._elector.wait_lost(), name="lease lost"),
+                asyncio.create_task(self._clusters_change(clusters), name="clusters change"),
+            ]
+            try:
+                await self._lead(clusters, ends)
+            finally:
+                for end in ends:
+                    end.cancel()
+
+    async def _lead(self, clusters: Sequence[Document], ends: list[asyncio.Task[None]]) -> None:
+        """Run a Controller until the first of these is over."""
+        writer = StatusWriter(
+            self._api, self._informers, clusters, self._judged, self._elector.leads
+        )
+        surroundings = Surroundings(sources=(self._source,), stop=self._stop)
+        self._writer = writer
+        writer.look()
+        log.info("Leading", extra={"clusters": tuple(c.name for c in clusters)})
+        try:
+            with Controller(self._settings, clusters, (writer,), surroundings) as controller:
+                self._switch.application = controller.application()
+                async with asyncio.TaskGroup() as group:
+                    work = [
+                        group.create_task(controller.reconcile(), name="reconcile"),
+                        group.create_task(writer.run(), name="write statuses"),
+                    ]
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                    for task in work:
+                        task.cancel()
+        finally:
+            self._writer = None
+            self._switch.application = self._switch.standby
+
+    async def _clusters_change(self, clusters: Sequence[Document]) -> None:
+        """Return when other FailoverClusters are in force than these."""
+        while _marks(clusters_of(self._clusters)) == _marks(clusters):
+            self._news.clear()
+            await self._news.wait()
+
+    def _changed(self) -> None:
+        self._news.set()
+        if self._writer is not None:
+            self._writer.look()
+
+    def _judged(self) -> dict[Identity, Judged]:
+        return {**self._source.judged, **self._clusters.judged}
+
+    def _stop(self) -> Stop | None:
+        """What keeps each command back that would leave after our time as the leader."""
+        if self._elector.leads():
+            return None
+        return Stop(
+            id="lease",
+            scope=StopScope.EVERYTHING,
+            name="",
+            source=StopSource.LEASE,
+            owner="the lease",
+            reason="this replica leads no longer",
+            since=datetime.now(UTC),
+        )
+
+
+class Switch:
+    """An ASGI application that stands for another one, which changes."""
+
+    def __init__(self, standby: ASGIApp) -> None:
+        self.standby = standby
+        self.application = standby
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the one of now answer."""
+        await self.application(scope, receive, send)
+
+
+def _marks(clusters: Sequence[Document]) -> tuple[tuple[str, str], ...]:
+    return tuple((cluster.name, cluster.digest) for cluster in clusters)
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
