@@ -119,7 +119,7 @@ class _Line(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         head = {"at": at, "level": record.levelname, "message": record.getMessage()}
         if self._form is LogForm.JSON:
-            return json.dumps(head | values, default=str, ensure_ascii=False)
+            return _quoted(head | values)
         return f"{at} {record.levelname} {head['message']}{_pairs(values)}"
 
 
@@ -136,7 +136,13 @@ def _value(value: Any) -> str:
     """A value without blanks as it is, any other quoted: one entry stays one line."""
     text = " ".join(value) if isinstance(value, tuple | list) else str(value)
     plain = text.isprintable() and " " not in text and '"' not in text and text != ""
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else _quoted(text)
+
+
+def _quoted(value: object) -> str:
+    """JSON in people's own letters, unless one of them would steer a terminal or end a line."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value, default=str)
 
 
 def configure_logging(form: LogForm, level: int = logging.INFO) -> None:

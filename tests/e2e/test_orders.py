@@ -23,7 +23,7 @@ from controller.simulator.serve import SimulatedSite
 
 ROOT = Path(__file__).parents[2]
 OWNERNODE = [sys.executable, "-m", "controller"]
-VMS = tuple(f"WEB{number:02}" for number in range(1, 15))
+VMS = tuple(f"WEB{number:02}" for number in range(1, 19))
 URL = "http://127.0.0.1:19471"
 # What the promise allows between a file or a signal and the last command.
 STOP_SECONDS = 1.0
@@ -115,7 +115,7 @@ class Stage:
 
 @pytest.mark.timeout(300)
 def test_no_command_leaves_after_a_stop_of_any_kind(tmp_path: Path) -> None:
-    """By the API, by the file, by the signal: nothing new; resumed, everything is done once."""
+    """By the API, the file, the cluster's flag, the signal: nothing new; then all is done once."""
     asyncio.run(_stops(tmp_path))
 
 
@@ -143,6 +143,13 @@ async def _stops(place: Path) -> None:
             await stage.nothing_more()
             assert "storage is being rewired" in await stage.command("status")
             (place / "state/STOP").unlink()
+            await stage.more()
+
+            site.world.stop_controllers("change freeze")
+            await asyncio.sleep(STOP_SECONDS)
+            await stage.nothing_more()
+            assert "change freeze" in await stage.command("status")
+            site.world.allow_controllers()
             await stage.more()
 
             process.send_signal(signal.SIGUSR1)

@@ -4,9 +4,9 @@ Made whole on the server at each look, without script; every text that comes fro
 spec is escaped.
 """
 
+import html
 import re
 from collections.abc import Iterable, Iterator
-from html import escape
 
 from controller.model.checks import CheckVerdict
 from controller.model.names import same_name
@@ -72,7 +72,7 @@ code { font: .95em/1 ui-monospace, monospace; background: var(--paper); padding:
 def render_page(reports: Iterable[ClusterReport], unready: Iterable[str]) -> str:
     """The whole page; with no report yet, it says so."""
     body = "".join(_cluster(report) for report in reports)
-    notes = "".join(f'<p class="loud">{escape(sentence)}</p>' for sentence in unready)
+    notes = "".join(f'<p class="loud">{_safe(sentence)}</p>' for sentence in unready)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
@@ -89,10 +89,10 @@ def _cluster(report: ClusterReport) -> str:
     state = "as declared" if report.converged else "not yet as declared"
     elsewhere = tuple(vm for vm in report.vms if not _is_on_a_node(vm, report.nodes))
     return (
-        f"<h1>{escape(report.cluster)}: {state}</h1>"
+        f"<h1>{_safe(report.cluster)}: {state}</h1>"
         f'<p class="quiet">{settled} of {len(report.vms)} declared VMs settled · '
         f"{report.unmanaged_vms} VMs in no spec · mode {report.mode.value} · "
-        f"revision {escape(report.revision)} · cycle {report.cycle} at "
+        f"revision {_safe(report.revision)} · cycle {report.cycle} at "
         f"{report.observed_at:%H:%M:%S} UTC</p>"
         f'<div class="nodes">{"".join(_node(node, report) for node in report.nodes)}'
         f"{_column('on no node', '', elsewhere) if elsewhere else ''}</div>"
@@ -144,19 +144,17 @@ def _column(title: str, state: str, vms: tuple[VMReport, ...]) -> str:
         vms = tuple(sorted(vms, key=lambda vm: vm.vm.lower()))
     rest = f'<li class="quiet">and {len(vms) - VMS_SHOWN_MAX} more</li>'
     return (
-        f'<section class="node"><h3>{escape(title)}<span>{escape(state)}</span></h3><ul>'
+        f'<section class="node"><h3>{_safe(title)}<span>{_safe(state)}</span></h3><ul>'
         f"{''.join(_vm(vm) for vm in vms[:VMS_SHOWN_MAX])}"
         f"{rest if len(vms) > VMS_SHOWN_MAX else ''}</ul></section>"
     )
 
 
 def _vm(vm: VMReport) -> str:
-    note = (
-        "" if vm.verdict is Verdict.SETTLED else f"<small>{escape(_note(vm))}{_meter(vm)}</small>"
-    )
+    note = "" if vm.verdict is Verdict.SETTLED else f"<small>{_safe(_note(vm))}{_meter(vm)}</small>"
     return (
-        f'<li class="vm {_TONES[vm.verdict]}" title="{escape(vm.sentence)}">'
-        f"{escape(vm.vm)}{note}</li>"
+        f'<li class="vm {_TONES[vm.verdict]}" title="{_safe(vm.sentence)}">'
+        f"{_safe(vm.vm)}{note}</li>"
     )
 
 
@@ -195,9 +193,14 @@ def _warned(report: ClusterReport) -> Iterator[tuple[str, ...]]:
                 yield vm.vm, f"{check.name}: {check.verdict.value}", check.found, check.remedy
 
 
+def _safe(text: str) -> str:
+    """Neither markup nor a character that turns the direction of what follows."""
+    return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
+
+
 def _prose(text: str) -> str:
     """Escaped; what stands in backticks is to be typed."""
-    return _TYPED.sub(r"<code>\1</code>", escape(text))
+    return _TYPED.sub(r"<code>\1</code>", _safe(text))
 
 
 def _section(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -206,5 +209,5 @@ def _section(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...
     )
     if not lines:
         return ""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{lines}</table>"
+    head = "".join(f"<th>{_safe(column)}</th>" for column in columns)
+    return f"<h2>{_safe(title)}</h2><table><tr>{head}</tr>{lines}</table>"
