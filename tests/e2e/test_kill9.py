@@ -143,23 +143,39 @@ async def _stops(place: Path, stops: int) -> None:
         for number in range(stops):
             declared.change(4)
             sleeper = await _start(place, f"state-{number}", listen=ZOMBIE)
-            await _until(lambda: _in_flight(site))
-            await asyncio.sleep(chance.uniform(0.0, 1.0))
-            sleeper.send_signal(signal.SIGSTOP)
-            # It holds its state directory: whoever takes over has a copy, as from a backup.
-            shutil.copytree(place / f"state-{number}", place / f"state-{number + 1}")
-            heir = await _start(place, f"state-{number + 1}")
-            declared.change(4)
-            await _until(lambda: _owners(site) == declared.nodes and not _in_flight(site))
-            await _end(heir)
-            before = sum(len(vm.migrations) for vm in site.world.truth())
-            sleeper.send_signal(signal.SIGCONT)
-            await _until_superseded()
-            after = sum(len(vm.migrations) + vm.in_flight for vm in site.world.truth())
-            assert after == before, "it acted when it woke"
-            sleeper.kill()
-            await sleeper.wait()
+            try:
+                await _replaced(place, site, declared, sleeper, number, chance.uniform(0.0, 1.0))
+            finally:
+                sleeper.kill()
+                await sleeper.wait()
     _judge(site, declared, place / f"state-{stops}")
+
+
+async def _replaced(
+    place: Path,
+    site: SimulatedSite,
+    declared: Declared,
+    sleeper: asyncio.subprocess.Process,
+    number: int,
+    delay_seconds: float,
+) -> None:
+    """It is stopped in its work, another finishes that and goes, and it wakes."""
+    await _until(lambda: _in_flight(site))
+    await asyncio.sleep(delay_seconds)
+    sleeper.send_signal(signal.SIGSTOP)
+    # It holds its state directory: whoever takes over has a copy, as from a backup.
+    shutil.copytree(place / f"state-{number}", place / f"state-{number + 1}")
+    heir = await _start(place, f"state-{number + 1}")
+    declared.change(4)
+    try:
+        await _until(lambda: _owners(site) == declared.nodes and not _in_flight(site))
+    finally:
+        await _end(heir)
+    before = sum(len(vm.migrations) for vm in site.world.truth())
+    sleeper.send_signal(signal.SIGCONT)
+    await _until_superseded()
+    after = sum(len(vm.migrations) + vm.in_flight for vm in site.world.truth())
+    assert after == before, "it acted when it woke"
 
 
 def _judge(site: SimulatedSite, declared: Declared, state: Path) -> None:
