@@ -1,5 +1,6 @@
 """What a Git repository must not bring about, each with the sentence that its author reads."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -251,3 +252,46 @@ def test_a_huge_history_is_refused(repository: Repository, follow: Follow) -> No
     repository.commit({"big.bin": noise})
     reading = refused(source, SourceRefusal.UNREACHABLE, "larger than allowed")
     assert reading.documents == good.documents
+
+
+class Time:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_the_repository_is_asked_when_it_is_time_and_on_a_hint(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """Never in between, and on a shower of hints every two seconds."""
+    time = Time()
+    source = GitSource(parse_address(repository.address), tmp_path / "state", seconds=time)
+
+    async def until(commit: str) -> None:
+        async with asyncio.timeout(30):
+            while (await source.read()).revision != f"main@sha1:{commit}":
+                pass  # each reading waits for the fetch that runs
+
+    async def story() -> None:
+        first = (await source.read()).revision
+        second = repository.commit({"prod/vm0.yaml": small("vm0", "suspend: true")})
+        time.seconds += 1
+        assert (await source.read()).revision == first
+        source.hint()
+        await until(second)
+        third = repository.commit({"prod/vm0.yaml": small("vm0", "suspend: false")})
+        for _ in range(3):
+            source.hint()
+            assert (await source.read()).revision == f"main@sha1:{second}"
+        time.seconds += 2
+        await until(third)
+        fourth = repository.commit({"prod/vm1.yaml": small("vm1", "suspend: true")})
+        time.seconds += 67  # a minute, and the ten percent of chance
+        await until(fourth)
+
+    asyncio.run(story())
+    source.close()

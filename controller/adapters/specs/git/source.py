@@ -49,8 +49,9 @@ class GitSource:
         limits: Limits | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`state`: a folder for all Git sources. Another URL, ref or path begins anew."""
-        place = "\n".join((address.url, address.kind, address.ref, *address.paths))
+        """`state`: a folder for all Git sources. Another URL, ref, path or trust begins anew."""
+        trust = "signed" if address.signed else "anybody"  # what came in unsigned is not kept
+        place = "\n".join((address.url, address.kind, address.ref, trust, *address.paths))
         digest = hashlib.sha256(place.encode()).hexdigest()[:12]
         home = state / f"{address.name}-{digest}"
         self.address = address
