@@ -13,7 +13,7 @@ from controller.planning.identity import Roster
 
 
 class Facts(StrEnum):
-    """Where a fact comes from, and so how old it may be (`Surroundings.stale`)."""
+    """Where a fact comes from, and so how old it may be (`missing`)."""
 
     CLUSTER = "cluster"
     """Roles, owners and node states: every cycle."""
@@ -30,7 +30,8 @@ class Surroundings:
     """The cluster around the VM that is asked about, indexed once a cycle."""
 
     policy: Policy
-    now: datetime
+    oldest: datetime
+    """Facts that are read seldom count for nothing if they are older."""
     mounts: tuple[str, ...]
     """Cluster shared volumes, folded, each with a backslash at its end."""
     names: Mapping[str, tuple[VMObserved, ...]]
@@ -59,18 +60,19 @@ class Untold:
     why: str
 
 
-def missing(ask: Ask, needs: tuple[Facts, ...]) -> str | None:
-    """Why what a check rests on is not known well enough: never read, or too long ago."""
-    oldest = ask.around.now - timedelta(seconds=ask.around.policy.slow_facts_age_max_seconds)
-    if Facts.EQUIPMENT in needs and ask.seen is not None:
-        at = ask.seen.equipment_at
-        if at is None or at < oldest:
-            return f"the equipment of {ask.seen.name} was not read{_since(at)}"
-    if Facts.HARDWARE in needs and ask.node is not None:
-        at = ask.node.hardware_at
-        if at is None or at < oldest:
-            return f"the hardware of {ask.node.name} was not read{_since(at)}"
-    return None
+def missing(ask: Ask) -> Mapping[Facts, str]:
+    """Which facts are not known well enough, and why: never read, or too long ago."""
+    seen, node, oldest = ask.seen, ask.node, ask.around.oldest
+    found: dict[Facts, str] = {}
+    if seen is not None and (seen.equipment_at is None or seen.equipment_at < oldest):
+        found[Facts.EQUIPMENT] = (
+            f"the equipment of {seen.name} was not read{_since(seen.equipment_at)}"
+        )
+    if node is not None and (node.hardware_at is None or node.hardware_at < oldest):
+        found[Facts.HARDWARE] = (
+            f"the hardware of {node.name} was not read{_since(node.hardware_at)}"
+        )
+    return found
 
 
 def _since(at: datetime | None) -> str:
@@ -87,7 +89,7 @@ def surroundings(
     """Index a snapshot once."""
     return Surroundings(
         policy=policy,
-        now=now,
+        oldest=now - timedelta(seconds=policy.slow_facts_age_max_seconds),
         mounts=tuple(v.path.lower() + "\\" for v in observed.volumes),
         names=roster.by_name,
         nodes={fold(node.name): node for node in observed.nodes},

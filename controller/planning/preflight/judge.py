@@ -1,6 +1,6 @@
 """Puts the questions of the table and says what the answers mean for an action."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from controller.model.checks import CheckName, CheckResult, CheckVerdict
@@ -24,9 +24,8 @@ def unfit(
     """Every check that keeps the VM off the node. `seen` None: the VM is to be created."""
     kind = ActionKind.MOVE if seen is not None else ActionKind.CREATE
     ask = Ask(want=want, seen=seen, node=node, around=around)
-    for check in OF_PLACE:
-        if kind in check.on and (answer := _answer(check, kind, ask)) is not None and answer.holds:
-            yield answer
+    checks = (check for check in OF_PLACE if kind in check.on)
+    return (answer for answer in _answers(checks, kind, ask) if answer.holds)
 
 
 def in_the_way(
@@ -34,8 +33,8 @@ def in_the_way(
 ) -> CheckResult | None:
     """The first check of the VM that keeps it from being moved, registered or started."""
     ask = Ask(want=want, seen=seen, node=None, around=around)
-    found = (_answer(check, kind, ask) for check in OF_VM if kind in check.on)
-    return next((answer for answer in found if answer is not None and answer.holds), None)
+    checks = (check for check in OF_VM if kind in check.on)
+    return next((answer for answer in _answers(checks, kind, ask) if answer.holds), None)
 
 
 def availability(
@@ -43,10 +42,10 @@ def availability(
 ) -> tuple[CheckResult, ...]:
     """The high-availability report of a VM: every check of a registration, passed or not."""
     ask = Ask(want=want, seen=seen, node=None, around=around)
-    answers = [_answer(check, ActionKind.REGISTER, ask) for check in _AVAILABLE]
-    if not any(answers):
+    answers = {answer.name: answer for answer in _answers(_AVAILABLE, ActionKind.REGISTER, ask)}
+    if not answers:
         return _ALL_PASS
-    return tuple(answer or passed for answer, passed in zip(answers, _ALL_PASS, strict=True))
+    return tuple(answers.get(passed.name, passed) for passed in _ALL_PASS)
 
 
 def lasts(result: CheckResult) -> bool:
@@ -56,12 +55,17 @@ def lasts(result: CheckResult) -> bool:
     return result.verdict is CheckVerdict.BLOCKS and BY_NAME[result.name].lasts
 
 
-def _answer(check: Check, kind: ActionKind, ask: Ask) -> CheckResult | None:
-    """What the check says against it; None where it passes."""
-    why = missing(ask, check.needs)
-    finding = check.rule(ask) if why is None else Untold(why)
-    if finding is None:
-        return None
+def _answers(checks: Iterable[Check], kind: ActionKind, ask: Ask) -> Iterator[CheckResult]:
+    """What the checks say against it."""
+    untold = missing(ask)
+    for check in checks:
+        why = next((untold[fact] for fact in check.needs if fact in untold), None) if untold else ""
+        finding = Untold(why) if why else check.rule(ask)
+        if finding is not None:
+            yield _result(check, kind, ask, finding)
+
+
+def _result(check: Check, kind: ActionKind, ask: Ask, finding: str | Untold) -> CheckResult:
     remedy = check.remedy.format(
         vm=ask.want.title, node=ask.node.name if ask.node is not None else "another node"
     )

@@ -29,12 +29,14 @@ def disks(ask: Ask) -> Finding:
 
 def checkpoints(ask: Ask) -> Finding:
     """The folder of the checkpoints."""
-    return _elsewhere(ask, (path for path in (_seen(ask).checkpoint_path,) if path))
+    path = _seen(ask).checkpoint_path
+    return _elsewhere(ask, (path,)) if path else None
 
 
 def smart_paging(ask: Ask) -> Finding:
     """The folder of the smart paging file."""
-    return _elsewhere(ask, (path for path in (_seen(ask).paging_path,) if path))
+    path = _seen(ask).paging_path
+    return _elsewhere(ask, (path,)) if path else None
 
 
 def media(ask: Ask) -> Finding:
@@ -69,7 +71,9 @@ def inner_switch(ask: Ask) -> Finding:
     """A switch of that name elsewhere is another network."""
     seen = _seen(ask)
     host = ask.around.nodes.get(fold(seen.host or ""))
-    inner = {fold(name) for name in host.switches_inner} if host is not None else set()
+    if host is None or not host.switches_inner:
+        return None
+    inner = {fold(name) for name in host.switches_inner}
     found = [name for name in seen.switches if fold(name) in inner]
     return f"internal or private switch {', '.join(found)}" if found else None
 
@@ -96,6 +100,8 @@ def same_name(ask: Ask) -> Finding:
     """Another VM of the name that is no role: an orphan, a replica or an old copy of this one."""
     seen = _seen(ask)
     named = ask.around.names.get(fold(seen.name), ())
+    if len(named) < 2:
+        return None
     twins = [vm for vm in named if vm.id != seen.id and vm.role is None]
     if not twins:
         return None
@@ -107,7 +113,7 @@ def _elsewhere(ask: Ask, paths: Iterable[str]) -> Finding:
     """The paths that not every node reaches."""
     mounts = ask.around.mounts
     found = [path for path in paths if not (is_on_volume(path, mounts) or _is_share(path))]
-    return ", ".join(found) if found else None
+    return ", ".join(found) or None
 
 
 def _is_share(path: str) -> bool:
