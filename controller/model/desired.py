@@ -95,6 +95,8 @@ class VMDesired:
     enforcement: Enforcement = Enforcement.REQUIRED
     failback: Failback = Failback.WHEN_AVAILABLE
     register: bool = False
+    accepts: frozenset[str] = frozenset()
+    """Names of checks whose blocking finding the spec accepts."""
     start: StartPolicy = StartPolicy.NEVER
     migration: MigrationKind = MigrationKind.LIVE
     suspended: bool = False

@@ -202,7 +202,8 @@ def _mends(w: World, action: Action) -> bool:
 
 def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterator[AuditFinding]:
     mounts = tuple(f"{volume.path.lower()}\\" for volume in w.observed.volumes)
-    paths = (vm.configuration_path, *vm.disk_paths)
+    asked = {"configuration": (vm.configuration_path,), "disks": vm.disk_paths}
+    paths = [p for check, found in asked.items() if check not in want.accepts for p in found]
     local = not all(f"{p.lower()}\\".startswith((*mounts, "\\\\")) for p in paths)
     node = w.nodes.get(fold(action.target))
     faults = (

@@ -153,6 +153,7 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
         enforcement=Enforcement(spec.owners.enforcement),
         failback=Failback(spec.owners.failback),
         register=availability.registers,
+        accepts=frozenset(name[0].lower() + name[1:] for name in availability.accept),
         start=StartPolicy(availability.start),
         migration=MigrationKind(spec.migration.kind),
         suspended=spec.suspend,

@@ -84,6 +84,15 @@ class HighAvailability(Part):
         description="AfterRegistration: the controller starts the role once, after it created or "
         "registered the VM itself.",
     )
+    accept: Annotated[
+        tuple[Literal["Configuration", "Disks", "Checkpoints", "SmartPaging"], ...],
+        Field(max_length=4),
+    ] = Field(
+        default=(),
+        description="Checks of the high-availability report that may find storage which not every "
+        "node reaches: a disk of the role itself, for instance. They warn then, and block nothing.",
+        json_schema_extra=ATOMIC,
+    )
     priority: Literal["NoAutoStart", "Low", "Medium", "High"] | None = Field(
         default=None, description="Start order of the role in the cluster."
     )

@@ -69,19 +69,20 @@ def _result(check: Check, kind: ActionKind, ask: Ask, finding: str | Untold) -> 
     remedy = check.remedy.format(
         vm=ask.want.title, node=ask.node.name if ask.node is not None else "another node"
     )
+    accepted = check.name in ask.want.accepts
     if isinstance(finding, Untold):
         return CheckResult(
             name=check.name,
             verdict=CheckVerdict.CANNOT_TELL,
             found=finding.why,
             remedy=remedy,
-            holds=kind in check.holds_untold,
+            holds=kind in check.holds_untold and not accepted,
         )
-    verdict = check.on[kind]
+    verdict = CheckVerdict.WARNS if accepted else check.on[kind]
     return CheckResult(
         name=check.name,
         verdict=verdict,
-        found=finding,
+        found=f"{finding} (accepted by the spec)" if accepted else finding,
         remedy=remedy,
         holds=verdict is CheckVerdict.BLOCKS,
     )

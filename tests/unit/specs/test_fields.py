@@ -73,6 +73,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
             f"{HERE}::test_enforcement_tells_a_later_choice_from_a_wrong_node"
         ),
         "spec.owners.failback": "failback_never",
+        "spec.highAvailability.accept": "availability_accepted",
         "spec.highAvailability.register": "two_vms_without_ha",
         "spec.highAvailability.start": "start_once",
         "spec.migration.kind": "migration_never",
