@@ -71,8 +71,8 @@ def _tables(explanation: dict[str, Any]) -> list[Table]:
         ),
         Table(
             title="Waits",
-            columns=("WHY", "REASON"),
-            rows=cells([(waits["sentence"], waits["reason"])] if waits else []),
+            columns=("WHY", "SINCE", "UNTIL", "RELEASED BY", "GUARD", "REASON"),
+            rows=cells([_wait(waits)] if waits else []),
         ),
         Table(
             title="Impossible",
@@ -100,6 +100,11 @@ def _said(value: Any) -> str:
             return "yes" if value else "no"
         case _:
             return str(value)
+
+
+def _wait(hold: dict[str, Any]) -> tuple[object, ...]:
+    told = (hold["since"], hold["until"], hold["releasedBy"], hold["guard"], hold["reason"])
+    return hold["sentence"], *(part or "-" for part in told)
 
 
 def _node(place: dict[str, Any]) -> tuple[object, ...]:

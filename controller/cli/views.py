@@ -1,6 +1,7 @@
 """Plans and reports as tables."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from controller.cli.tables import Table, cells, count
@@ -8,6 +9,7 @@ from controller.model.checks import CheckVerdict
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
 from controller.model.report import ClusterReport
+from controller.planning.releases import RELEASES
 from controller.planning.review import review
 from controller.planning.sentences import hold_sentence, why
 
@@ -91,6 +93,7 @@ def report_tables(report: ClusterReport) -> tuple[Table, ...]:
         Table(columns=columns, rows=rows, wide=2),
         Table(columns=("NODE", "STATE", "FREE", "MEMORY", "DECLARED VMS"), rows=nodes),
         _holds(report.cluster_holds, title="Holding everything"),
+        _holds((vm.hold for vm in report.vms if vm.hold is not None), title="Held"),
         _impossible(report.plan.impossible),
         _availability(report),
         *_sources(report),
@@ -150,11 +153,35 @@ def report_summary(report: ClusterReport) -> str:
 
 def _holds(holds: Iterable[Hold], title: str = "Held") -> Table:
     rows = cells(
-        (h.vm or "all", h.action or "-", h.target or "-", hold_sentence(h), h.reason.value)
+        (
+            h.vm or "all",
+            h.action or "-",
+            h.target or "-",
+            hold_sentence(h),
+            _clock(h.since),
+            _clock(h.until),
+            RELEASES[h.reason][1],
+            RELEASES[h.reason][0],
+            h.reason.value,
+        )
         for h in holds
     )
-    columns = ("VM", "ACTION", "TO", "WHY NOT", "REASON")
+    columns = (
+        "VM",
+        "ACTION",
+        "TO",
+        "WHY NOT",
+        "SINCE",
+        "UNTIL",
+        "RELEASED BY",
+        "GUARD",
+        "REASON",
+    )
     return Table(title=title, columns=columns, rows=rows, wide=1)
+
+
+def _clock(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "-"
 
 
 def _impossible(wishes: Iterable[Impossible]) -> Table:

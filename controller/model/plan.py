@@ -197,6 +197,8 @@ class Hold:
     """What it rests on: node names, times (ISO 8601), figures with their unit in the name."""
     until: datetime | None = None
     """When it releases by itself; None where something else must happen first."""
+    since: datetime | None = None
+    """In a report: since when the running process has seen it without a break."""
     action: ActionKind | None = None
     target: str | None = None
 

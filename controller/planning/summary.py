@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from controller.model.checks import CheckResult
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
-from controller.model.plan import AuditFinding, Plan, Standing, Verdict
+from controller.model.plan import AuditFinding, Hold, Plan, Standing, Verdict
 from controller.model.report import ClusterReport, Outcome, VMReport
 from controller.model.source import short
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
@@ -35,7 +36,8 @@ def summarise(
     previous: ClusterReport | None,
 ) -> ClusterReport:
     """Say everything that this cycle has to say; `previous` is what the last one said."""
-    reporter = _Reporter(desired, observed, history, plan)
+    holds = _with_since(plan.holds, previous, observed.started_at)
+    reporter = _Reporter(desired, observed, history, replace(plan, holds=holds))
     vms = tuple(reporter.report(standing) for standing in plan.standings)
     declared = {standing.vm_id for standing in plan.standings}
     report = ClusterReport(
@@ -51,7 +53,7 @@ def summarise(
         vms=vms,
         nodes=observed.nodes,
         gaps=observed.gaps,
-        cluster_holds=tuple(hold for hold in plan.holds if hold.key == ""),
+        cluster_holds=tuple(hold for hold in holds if hold.key == ""),
         plan=plan,
         audit=findings,
         outcomes=outcomes,
@@ -61,6 +63,15 @@ def summarise(
         sources=desired.sources,
     )
     return replace(report, events=tuple(_events(report, previous)))
+
+
+def _with_since(
+    holds: tuple[Hold, ...], previous: ClusterReport | None, now: datetime
+) -> tuple[Hold, ...]:
+    told = [vm.hold for vm in previous.vms if vm.hold is not None] if previous is not None else []
+    told += previous.cluster_holds if previous is not None else ()
+    since = {(hold.key, hold.reason): hold.since for hold in told}
+    return tuple(replace(hold, since=since.get((hold.key, hold.reason)) or now) for hold in holds)
 
 
 def _is_converged(plan: Plan, vms: tuple[VMReport, ...]) -> bool:

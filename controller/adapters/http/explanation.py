@@ -10,6 +10,7 @@ from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.report import ClusterReport, VMReport
 from controller.planning.candidates import Candidate, candidates
+from controller.planning.releases import RELEASES
 from controller.planning.sentences import action_sentence, hold_sentence
 
 SCHEMA = "ownernode.io/explanation/v1"
@@ -69,7 +70,10 @@ def _declared(
         else {
             "reason": hold.reason.value,
             "sentence": hold_sentence(hold),
+            "since": _moment(hold.since),
             "until": _moment(hold.until),
+            "guard": RELEASES[hold.reason][0],
+            "releasedBy": RELEASES[hold.reason][1],
         },
         "plan": [
             {"wave": action.wave, "sentence": action_sentence(action)}
