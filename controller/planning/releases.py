@@ -101,7 +101,7 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.CLUSTER_LIMIT: ("planning", "a move that ends"),
     HoldReason.FAULT_DOMAIN: ("change.domain_at_work", "the end of the moves under way"),
     HoldReason.PREFLIGHT: (
-        "vm_state.preflight",
+        "vm_state.preflight, vm_state.not_startable",
         "the administrator: the hold names check and remedy",
     ),
     HoldReason.TARGET_UNFIT: ("vm_state.host_unfit", "the administrator"),
