@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -171,6 +172,10 @@ def on_github(
     return done
 
 
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: apt install curl")
+
+
+@needs_curl
 def test_github_comments_the_plan_and_renews_its_comment(
     checkout: tuple[Repository, str], tmp_path: Path
 ) -> None:
@@ -212,6 +217,7 @@ def test_the_workflow_gives_only_inputs_that_the_action_has() -> None:
     assert set(step["with"]) <= set(action["inputs"])
 
 
+@needs_curl
 @pytest.mark.parametrize(("shell", "options"), [("bash", "set -eo pipefail"), ("sh", "set -e")])
 def test_gitlab_writes_one_note_and_renews_it(
     checkout: tuple[Repository, str], shell: str, options: str
