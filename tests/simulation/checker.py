@@ -96,6 +96,8 @@ class Checker:
     journal_is_new: bool = True
     """Whether the controller began with an empty journal and has not given a command since."""
     looks_quiet: int = 0
+    quiet_seconds: float = -1.0
+    """When the last reply of the last of those looks was made."""
     disk_is_full: bool = False
     stops: list[Stopped] = field(default_factory=list)
     shrunk_seconds: float | None = None
@@ -137,7 +139,7 @@ class Checker:
     def process_started(self) -> None:
         """A controller starts, with what the journal's file tells it."""
         self.evidence.forget()
-        self.looks_quiet = 0
+        self.looks_quiet, self.quiet_seconds = 0, -1.0
         self.journal_is_new = is_empty(self.journal)
 
     def journal_lost(self) -> None:
@@ -368,8 +370,12 @@ class Checker:
         """Looks that showed every node, with nothing in flight in truth."""
         shown: list[Shown] = list(self.evidence.current())
         moving = {vm_id for s in shown for vm_id in s.note.flights}
-        if self.evidence.is_complete() and not any(self.evidence.shows_move(v) for v in moving):
+        # Replies of one look, or of two at one moment, are no second look.
+        is_new = min((s.made_seconds for s in shown), default=0.0) > self.quiet_seconds
+        quiet = not any(self.evidence.shows_move(v) for v in moving)
+        if is_new and quiet and self.evidence.is_complete():
             self.looks_quiet += 1
+            self.quiet_seconds = max(s.made_seconds for s in shown)
 
     def _notice_moves(self) -> None:
         for vm_id, moves in self.world.moves.items():

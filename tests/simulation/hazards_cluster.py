@@ -16,6 +16,7 @@ from tests.simulation.stage import (
     Draft,
     Staged,
     Story,
+    ends_on,
     never,
     told,
 )
@@ -81,15 +82,21 @@ def superseded(seed: int) -> Story:
             "ownernodeholder": ("OwnernodeHolder", _RIVAL),
         }
 
+    def is_left_alone(c: Checker, _: object) -> Any:
+        _name, holder = c.world.cluster.parameters["ownernodeholder"]
+        if holder != _RIVAL:
+            yield f"the claim of the newer controller was taken by {holder}"
+
     def shown_a_rival(c: Checker, order: Order) -> Any:
         for shown in c.evidence.current():
-            if shown.data["cluster"]["epoch"] == str(_RIVAL_EPOCH):
+            if shown.data["cluster"]["epoch"] == _RIVAL_EPOCH:
                 yield f"{c.what(order)}, and {shown.data['node']} showed another's claim"
 
     return Story(
         options=draft.options(),
         deeds=((45.0, claim),),
         promises=(shown_a_rival,),
+        ends=(is_left_alone,),
         told=(told(HoldReason.SUPERSEDED, since=75.0),),
     )
 
@@ -125,8 +132,8 @@ def evidence_old(seed: int) -> Story:
         options=draft.options(),
         past=History(cluster=CLUSTER, trusted=True),
         before=(drip,),
-        # The first look ends at 8 s, with a claim; the next one is under way.
-        deeds=((10.0, lambda play: play.site.freeze(70.0)),),
+        # The first look, of two rounds, ends with a claim at 16 s; the next one is under way.
+        deeds=((18.0, lambda play: play.site.freeze(70.0)),),
         told=(old,),
     )
 
@@ -299,7 +306,18 @@ def epoch_not_claimed(seed: int) -> Story:
     """A move is due, and nobody has claimed the cluster yet."""
     draft = Draft(seed)
     draft.due()
-    return Story(options=draft.options(seconds=300.0), to_the_end=True)
+
+    def under_its_claim(c: Checker, order: Order) -> Any:
+        for shown in c.evidence.current():
+            if shown.data["cluster"]["epoch"] != order.call.arguments["epoch"]:
+                yield f"{c.what(order)}, and {shown.data['node']} showed no claim of ours"
+
+    return Story(
+        options=draft.options(),
+        past=History(cluster=CLUSTER, trusted=True),
+        promises=(under_its_claim,),
+        ends=(ends_on("A1", "HV02"),),
+    )
 
 
 BY_GUARD: Mapping[str, Callable[[int], Story]] = {

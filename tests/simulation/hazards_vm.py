@@ -208,9 +208,7 @@ def _register(
             draft.vm("B1", **other)
         promise = never("registerVm", "A1", until=until)
         return Story(
-            options=draft.options(
-                seconds=90.0, settle="60s", brakes={"cooldown": "600s"}
-            ),
+            options=draft.options(seconds=90.0, settle="60s", brakes={"cooldown": "600s"}),
             before=before,
             past=past or History(cluster=CLUSTER, trusted=True),
             promises=(at_most(times, "registerVm", "A1") if times else promise,),

@@ -370,9 +370,9 @@ class Play:
 def play(options: Options) -> Result:
     """Play one run in a fresh directory, as fast as it goes."""
     began = time.process_time()
-    with tempfile.TemporaryDirectory(prefix="ownernode-simulation-", dir=_fast_disk()) as folder:
+    with tempfile.TemporaryDirectory(prefix="ownernode-simulation-", dir=fast_disk()) as folder:
         run = Play(options, Path(folder))
-        with _quiet():
+        with quiet():
             seconds = run_virtual(_timed(run))
     trace = [f"{c.operation} {c.node} {sorted(c.arguments.items())}" for c in run.wire.commands]
     trace += [str(move) for move in run.checker.moved_by_us]
@@ -395,7 +395,7 @@ async def _timed(run: Play) -> float:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A broken journal is told loudly; here it is broken on purpose."""
     logging.disable(logging.CRITICAL)
     try:
@@ -404,7 +404,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _fast_disk() -> str | None:
+def fast_disk() -> str | None:
     """Where an fsync costs nothing, if there is such a place: what it keeps is read in-process."""
     shared = Path("/dev/shm")
     return str(shared) if shared.is_dir() else None

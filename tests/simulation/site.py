@@ -108,6 +108,8 @@ class Site:
         """Where they lie now: elsewhere while they can't be read."""
         self._backup = folder / "backup"
         self.verbs: Verbs | None = None
+        self.onlooker: Callable[[str], object] = lambda moment: None
+        """Told of each port call of the controller, twice."""
         self._sinks = tuple(sinks)
         self._stand_still = stand_still
         self._line: Lifeline | None = None
@@ -242,6 +244,7 @@ class Site:
 
     def _at(self, moment: str) -> bool:
         """A frozen process notices nothing: time has passed when its call goes on."""
+        self.onlooker(moment)
         # Between the last check and the wire no process could notice, so it is not frozen there.
         if self._freeze_seconds and not moment.startswith("actuator"):
             seconds, self._freeze_seconds = self._freeze_seconds, 0.0

@@ -10,6 +10,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -28,8 +29,8 @@ from tests.support.in_process import Call
 from tests.support.virtual_time import run_virtual
 
 CLUSTER = "demo"
-PROMISE, TOLD = "promise", "told"
-"""What a run accuses where its own promise is broken; where its hold is not told."""
+PROMISE, TOLD, LIVE = "promise", "told", "L1"
+"""What a run accuses: its own promise is broken, its hold is not told, what is due is not done."""
 FOREVER = 1e9
 Deed = Callable[["Staged"], object]
 
@@ -51,8 +52,10 @@ class Story:
     """Asked of each command that a node acted on."""
     told: tuple[Rule, ...] = ()
     """Asked of each report."""
-    to_the_end: bool = False
-    """Whether it must converge and stay silent as well."""
+    moments: Mapping[str, Deed] = field(default_factory=dict)
+    """Port call of the controller -> what happens right then, the first time."""
+    ends: tuple[Rule, ...] = ()
+    """Asked when the time is up."""
 
 
 class Staged(Play):
@@ -61,22 +64,28 @@ class Staged(Play):
     story: Story
 
     async def run(self) -> None:
-        """The hazard; and, where the story asks for it, all that follows in a drawn run."""
-        for deed in self.story.before:
+        """Only the time of the hazard: nothing is mended."""
+        story, moments = self.story, dict(self.story.moments)
+        for deed in story.before:
             deed(self)
-        if self.story.past is not None:
+        if story.past is not None:
             journal = SqliteJournal(self.site.journal)
-            journal.load(self.story.past.cluster)
-            journal.keep(self.story.past.cluster, self.story.past, ())
+            journal.load(story.past.cluster)
+            journal.keep(story.past.cluster, story.past, ())
             journal.close()
-        self._late += [(at, lambda deed=deed: deed(self)) for at, deed in self.story.deeds]
-        if self.story.to_the_end:
-            await super().run()
-            return
-        self.declare(Change(at_seconds=0.0, specs=self.options.specs))
+        self._late += [(at, lambda deed=deed: deed(self)) for at, deed in story.deeds]
+        self.site.onlooker = lambda moment: moments.pop(moment, _nothing)(self)
+        self.declare(self.options.specs)
         self.start_controller()
-        await self._safety()
+        if await self._safety():
+            for rule in story.ends:
+                for detail in rule(self.checker, None):
+                    self.checker.accuse(LIVE, detail)
         await self.site.end()
+
+
+def _nothing(play: Staged) -> None:
+    """No deed at that moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +98,26 @@ class Told:
     commands: int
 
 
-def tell(story: Story, *, commands_judged: bool = True) -> Told:
-    """Play a story. `commands_judged` False: only what nodes did counts, not what was asked."""
+class By(Enum):
+    """What a run is judged by."""
+
+    EVERYTHING = auto()
+    COMMANDS = auto()
+    """What left the controller, and what came of it; no report."""
+    EFFECTS = auto()
+    """What nodes did: they may be asked anything."""
+
+
+def tell(story: Story, by: By = By.EVERYTHING) -> Told:
+    """Play a story."""
     with tempfile.TemporaryDirectory(prefix="ownernode-stage-", dir=fast_disk()) as folder:
         run = Staged(story.options, Path(folder))
         run.story = story
         judge = run.checker
         judge.on_effect = {**ON_EFFECT, PROMISE: story.effects}
-        if commands_judged:
-            judge.on_command = {PROMISE: story.promises, **ON_COMMAND}
-            judge.on_report = {**ON_REPORT, TOLD: story.told}
-        else:
-            judge.on_command = judge.on_report = {}
+        commands = {PROMISE: story.promises, **ON_COMMAND}
+        judge.on_command = commands if by is not By.EFFECTS else {}
+        judge.on_report = {**ON_REPORT, TOLD: story.told} if by is By.EVERYTHING else {}
         with quiet():
             run_virtual(run.run())
     return Told(
@@ -157,6 +174,25 @@ def told(*reasons: HoldReason, since: float = 1.0, until: float = FOREVER) -> Ru
             yield f"nobody is told of {', '.join(reasons)}"
 
     return rule
+
+
+def ends_on(vm: str, node: str) -> Rule:
+    """The VM is where it belongs in the end."""
+
+    def rule(c: Checker, _: object) -> Any:
+        there = c.world.vm(vm).node
+        if there.lower() != node.lower():
+            yield f"{vm} is still on {there}"
+
+    return rule
+
+
+def restart(at: float, seconds: float = 5.0) -> tuple[tuple[float, Deed], ...]:
+    """The process is killed, and started again a little later."""
+    return (
+        (at, lambda play: play.site.kill_if_alive()),
+        (at + seconds, lambda play: play.start_controller()),
+    )
 
 
 # ---- small worlds
