@@ -4,103 +4,65 @@ Each is put in by replacing one function or table entry of the product for a whi
 kinds: Sieve (OSDI'22), fixed bugs of pve-ha-manager, and published outages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from controller.adapters.local.journal import SqliteJournal
+from controller.adapters.specs.directory import DirectorySource
 from controller.adapters.winrm import actuator as actuator_module
 from controller.adapters.winrm.actuator import ClusterActuator
 from controller.adapters.winrm.observer import ClusterObserver
 from controller.engine import memory as memory_module
-from controller.engine.executor import Executor
+from controller.engine.executor import Executor, _intent
 from controller.engine.memory import Memory
-from controller.model.checks import CheckName
+from controller.engine.orders import Orders
 from controller.model.desired import VMDesired
 from controller.model.history import History
 from controller.model.observed import NodeObserved, ObservedState
+from controller.model.policy import Policy
 from controller.model.report import OutcomeResult
 from controller.planning import absorb as absorb_module
-from controller.planning import decide as decide_module
+from controller.planning import approvals as approvals_module
+from controller.planning import fitness as fitness_module
 from controller.planning import guards as guards_module
+from controller.planning import identity as identity_module
 from controller.planning import lifecycle as lifecycle_module
+from controller.planning import schedule as schedule_module
 from controller.planning import standing as standing_module
 from controller.planning import view as view_module
+from controller.planning import windows as windows_module
+from controller.planning.guards import pace as pace_module
 from controller.planning.guards import vm_state as vm_state_module
-from controller.planning.preflight import judge as judge_module
-from tests.simulation.faults import Kind
-from tests.simulation.kills import Kill, Patch
-
-_NO_AUDIT: Patch = (decide_module, "audit", lambda *_: ())
+from controller.planning.guards.permission import SIMULATOR_MODEL
+from tests.simulation import hazards_bugs as runs
+from tests.simulation import hazards_cluster, hazards_vm
+from tests.simulation.guard_kills import AGE
+from tests.simulation.kills import NO_AUDIT, Kill, Patch
+from tests.simulation.stage import Story
 
 
 def seeded_bugs() -> list[Kill]:
-    """All of them."""
-    return [
-        Kill(name=name, patches=patches, kinds=kinds)
-        for name, patches, kinds in (
-            ("a stale snapshot is used", _stale_snapshot, (Kind.FOREIGN_MOVE, Kind.NODE_CRASH)),
-            ("an unknown outcome counts as not done", _unknown_is_not_done, _LOST),
-            ("a command is sent again after a time-out", _sent_twice, _LOST),
-            ("a command leaves before its intent is durable", _intent_after, None),
-            ("an intent is not written down", _intent_nowhere, None),
-            ("a command leaves though its intent could not be written", _broken_is_fine, _JOURNAL),
-            ("the executor does not look at the age of its evidence", _ageless, _SLOW),
-            ("one quiet look settles an intent", _settled_at_once, _LOST),
-            ("an incomplete look settles an intent", _settled_in_the_dark, _LOST_AND_DARK),
-            ("a restart forgets open intents", _forget_intents, _CRASH),
-            ("a restart forgets own moves", _forget_moves, _CRASH),
-            ("a restart forgets the moves of others", _forget_foreign, _FOREIGN_CRASH),
-            ("an empty journal is trusted", _trusted_at_once, _JOURNAL),
-            ("a move of others counts as ours", _foreign_is_ours, (Kind.FOREIGN_MOVE,)),
-            ("a move of ours counts as another's", _ours_is_foreign, None),
-            ("moves of others take no slot", _foreign_takes_no_slot, (Kind.BALANCER_WAVE,)),
-            ("memory in flight counts on one end", _one_end, None),
-            ("the reserve is forgotten", _no_reserve, None),
-            ("the limit of a node is forgotten", _no_node_limit, None),
-            ("the limit of the cluster is forgotten", _no_cluster_limit, None),
-            ("owners are compared with case", _cased, None),
-            ("missing means create while a node is dark", _create_in_the_dark, _DARK),
-            ("a silent node is no gap", _no_gaps, _DARK),
-            ("a suspended VM is not left alone", _no_suspend, None),
-            ("twins are told apart by luck", _lucky_twin, None),
-            ("the cluster's possible owners are ignored", _any_owner, None),
-            ("a draining node takes VMs", _drains_welcome, (Kind.PAUSE,)),
-            ("storage is not looked at before registering", _any_storage, None),
-            ("a move is asked of its target", _wrong_node, None),
-            ("what is under way counts as at rest", _never_moving, (Kind.FOREIGN_MOVE,)),
-            ("whoever is stopped gets started", _restarter, (Kind.VM_STATE_CHANGE,)),
-            ("a disagreement on the owner is decided by the host", _host_rules, _SLOW_MOVES),
-        )
-    ]
-
-
-_LOST = (Kind.REPLY_LOST, Kind.DELAYED)
-_LOST_AND_DARK = (Kind.DELAYED, Kind.ONE_WAY_PARTITION, Kind.HANG)
-_CRASH = (Kind.CONTROLLER_CRASH, Kind.DELAYED)
-_FOREIGN_CRASH = (Kind.CONTROLLER_CRASH, Kind.FOREIGN_MOVE)
-_JOURNAL = (Kind.JOURNAL_ERROR, Kind.CONTROLLER_CRASH)
-_DARK = (Kind.ONE_WAY_PARTITION, Kind.HANG)
-_SLOW = (Kind.FREEZE, Kind.DRIP)
-_SLOW_MOVES = (Kind.FOREIGN_MOVE, Kind.PAUSE)
+    """All of them, each with the run that it would spoil."""
+    return [Kill(name=name, patches=patches, story=story) for name, patches, story in _BUGS]
 
 
 # ---- what is seen
 
 
 def _stale_snapshot() -> Sequence[Patch]:
-    """Every look but each fourth is an old one with a new date."""
+    """What was seen is kept for a while, and given again with a new date."""
     observe = ClusterObserver.observe
-    kept: dict[int, tuple[int, ObservedState]] = {}
+    kept: dict[int, ObservedState] = {}
 
     async def stale(self: ClusterObserver) -> ObservedState:
-        count, seen = kept.get(id(self), (0, None))
-        if seen is None or count % 4 == 0:
-            seen = await observe(self)
-            kept.clear()
-        kept[id(self)] = count + 1, seen
         now = self._clock.now()
+        seen = kept.get(id(self))
+        if seen is None or now - seen.started_at > timedelta(seconds=100):
+            kept.clear()
+            seen = kept[id(self)] = await observe(self)
         return replace(seen, started_at=now, completed_at=now)
 
     return [(ClusterObserver, "observe", stale)]
@@ -111,10 +73,12 @@ def _no_gaps() -> Sequence[Patch]:
 
     async def blind(self: ClusterObserver) -> ObservedState:
         seen = await observe(self)
-        nodes = tuple(replace(node, answered=True) for node in seen.nodes)
+        nodes = tuple(
+            replace(node, answered=True, model=node.model or SIMULATOR_MODEL) for node in seen.nodes
+        )
         return replace(seen, gaps=(), nodes=nodes)
 
-    return [(ClusterObserver, "observe", blind), _NO_AUDIT]
+    return [(ClusterObserver, "observe", blind), NO_AUDIT]
 
 
 # ---- commands and their outcomes
@@ -134,10 +98,10 @@ def _unknown_is_not_done() -> Sequence[Patch]:
 def _sent_twice() -> Sequence[Patch]:
     submit = ClusterActuator.submit
 
-    async def twice(self: ClusterActuator, action: Any, intent_id: str) -> Any:
-        outcome = await submit(self, action, intent_id)
+    async def twice(self: ClusterActuator, action: Any, intent_id: str, fence: Any) -> Any:
+        outcome = await submit(self, action, intent_id, fence)
         if outcome.result is OutcomeResult.UNKNOWN:
-            return await submit(self, action, intent_id)
+            return await submit(self, action, intent_id, fence)
         return outcome
 
     return [(ClusterActuator, "submit", twice)]
@@ -145,10 +109,9 @@ def _sent_twice() -> Sequence[Patch]:
 
 def _intent_after() -> Sequence[Patch]:
     async def give(self: Executor, action: Any, plan: Any, desired: Any, observed: Any) -> Any:
-        from controller.engine.executor import _intent
-
-        intent = _intent(action, plan, self._clock.now())
-        outcome = await self._actuator.submit(action, intent.id)
+        intent, fence = _intent(action, plan, self._clock.now()), self._memory.fence(plan.cluster)
+        assert fence is not None
+        outcome = await self._actuator.submit(action, intent.id, fence)
         await self._memory.open(plan.cluster, intent)
         await self._memory.record(plan.cluster, outcome, self._clock.now())
         return outcome
@@ -179,11 +142,12 @@ def _broken_is_fine() -> Sequence[Patch]:
 
 
 def _ageless() -> Sequence[Patch]:
-    off = tuple(g for g in guards_module.CLUSTER_GUARDS if g.__name__ != "_evidence_old")
-    return [
-        (Executor, "_unsendable", lambda self, *_: None),
-        (guards_module, "CLUSTER_GUARDS", off),
-    ]
+    """The barrier behind the guard, which is asked at the last moment."""
+    return AGE.patches()
+
+
+def _stopped_too_late() -> Sequence[Patch]:
+    return [(Orders, "forbid", lambda *_: None)]
 
 
 def _settled_at_once() -> Sequence[Patch]:
@@ -199,8 +163,7 @@ def _settled_in_the_dark() -> Sequence[Patch]:
     settled = absorb_module._settled
 
     def hasty(intent: Any, look: Any) -> Any:
-        whole = replace(look.observed, gaps=())
-        return settled(intent, replace(look, observed=whole, settle_seconds=0.0))
+        return settled(intent, replace(look, observed=replace(look.observed, gaps=())))
 
     return [(absorb_module, "_settled", hasty)]
 
@@ -208,8 +171,8 @@ def _settled_in_the_dark() -> Sequence[Patch]:
 def _wrong_node() -> Sequence[Patch]:
     command = actuator_module.command_for
 
-    def wrong(action: Any, intent_id: str) -> Any:
-        node, operation, arguments = command(action, intent_id)
+    def wrong(action: Any, intent_id: str, fence: Any) -> Any:
+        node, operation, arguments = command(action, intent_id, fence)
         return arguments.get("target", node), operation, arguments
 
     return [(actuator_module, "command_for", wrong)]
@@ -243,6 +206,22 @@ def _trusted_at_once() -> Sequence[Patch]:
     return _loading(trusted=True)
 
 
+def _forget_stops() -> Sequence[Patch]:
+    return _loading(stops=())
+
+
+def _forget_results() -> Sequence[Patch]:
+    return _loading(results=())
+
+
+def _forget_nodes() -> Sequence[Patch]:
+    return _loading(nodes_away=frozenset(), node_up_since=MappingProxyType({}))
+
+
+def _forget_specs() -> Sequence[Patch]:
+    return _loading(specs=MappingProxyType({}))
+
+
 def _foreign_is_ours() -> Sequence[Patch]:
     return [(absorb_module, "_was_ours", lambda *_: True)]
 
@@ -261,7 +240,7 @@ def _foreign_takes_no_slot() -> Sequence[Patch]:
         own = {intent.vm_id for intent in intents.values()}
         return tuple(f for f in flights(observed, vms, nodes, intents) if f.vm.id in own)
 
-    return [(view_module, "_flights", ours), _NO_AUDIT]
+    return [(view_module, "_flights", ours), NO_AUDIT]
 
 
 def _one_end() -> Sequence[Patch]:
@@ -269,22 +248,20 @@ def _one_end() -> Sequence[Patch]:
     return [
         (view_module, "_rooms", lambda desired, nodes, flights: rooms(desired, nodes, ())),
         (view_module, "_reserve_for_starts", lambda *_: None),
-        _NO_AUDIT,
+        NO_AUDIT,
     ]
 
 
 def _no_reserve() -> Sequence[Patch]:
-    from controller.model.policy import Policy
-
-    return [(Policy, "reserve_bytes", lambda self, node_memory_bytes: 0), _NO_AUDIT]
+    return [(Policy, "reserve_bytes", lambda self, node_memory_bytes: 0), NO_AUDIT]
 
 
 def _no_node_limit() -> Sequence[Patch]:
-    return [(view_module.View, "node_limit", property(lambda self: 99)), _NO_AUDIT]
+    return [(view_module.View, "node_limit", property(lambda self: 99)), NO_AUDIT]
 
 
 def _no_cluster_limit() -> Sequence[Patch]:
-    return [(view_module.View, "cluster_limit", property(lambda self: 99)), _NO_AUDIT]
+    return [(view_module.View, "cluster_limit", property(lambda self: 99)), NO_AUDIT]
 
 
 def _cased() -> Sequence[Patch]:
@@ -301,23 +278,20 @@ def _create_in_the_dark() -> Sequence[Patch]:
     return [
         (view_module.View, "sees_all", property(lambda self: True, lambda self, value: None)),
         (lifecycle_module, "create_hold", lambda view, want: None),
-        (guards_module, "CLUSTER_GUARDS", ()),
-        _NO_AUDIT,
+        NO_AUDIT,
     ]
 
 
-def _asked_without(name: str) -> Patch:
-    questions = tuple(q for q in standing_module._QUESTIONS if q.__name__ != name)
+def _asked_without(*names: str) -> Patch:
+    questions = tuple(q for q in standing_module._QUESTIONS if q.__name__ not in names)
     return standing_module, "_QUESTIONS", questions
 
 
 def _no_suspend() -> Sequence[Patch]:
-    return [_asked_without("_suspended"), _NO_AUDIT]
+    return [_asked_without("_suspended"), NO_AUDIT]
 
 
 def _lucky_twin() -> Sequence[Patch]:
-    from controller.planning import identity as identity_module
-
     def first(want: Any, bound: Any, vms: Any) -> Any:
         named = vms.by_name.get((want.name or "").lower(), ())
         known = vms.by_id.get(bound or want.id or "") or (named[0] if named else None)
@@ -326,16 +300,21 @@ def _lucky_twin() -> Sequence[Patch]:
     return [
         (view_module, "identify", first),
         (absorb_module, "identify", first),
-        _NO_AUDIT,
+        NO_AUDIT,
     ]
 
 
 def _any_owner() -> Sequence[Patch]:
-    return [_without(CheckName.CLUSTER_POSSIBLE), _NO_AUDIT]
+    unfit = fitness_module.unfit
 
+    def lax(want: Any, seen: Any, node: Any, policy: Any) -> Any:
+        return (
+            found
+            for found in unfit(want, seen, node, policy)
+            if found.rule is not fitness_module.RuleName.CLUSTER_POSSIBLE
+        )
 
-def _without(name: CheckName) -> Patch:
-    return judge_module, "OF_PLACE", tuple(c for c in judge_module.OF_PLACE if c.name is not name)
+    return [(fitness_module, "unfit", lax), NO_AUDIT]
 
 
 def _drains_welcome() -> Sequence[Patch]:
@@ -343,7 +322,7 @@ def _drains_welcome() -> Sequence[Patch]:
 
 
 def _any_storage() -> Sequence[Patch]:
-    return [(vm_state_module, "in_the_way", lambda kind, want, seen, around: None), _NO_AUDIT]
+    return [(vm_state_module, "blocking_check", lambda seen, volumes: None), NO_AUDIT]
 
 
 def _never_moving() -> Sequence[Patch]:
@@ -354,13 +333,159 @@ def _never_moving() -> Sequence[Patch]:
         (standing_module, "is_moving", rests),
         (view_module, "is_moving", rests),
         _asked_without("_owner_unclear"),
-        _NO_AUDIT,
+        NO_AUDIT,
     ]
 
 
 def _restarter() -> Sequence[Patch]:
-    return [(standing_module, "start_is_due", lambda intents, key: True), _NO_AUDIT]
+    return [(standing_module, "start_is_due", lambda intents, key: True), NO_AUDIT]
 
 
 def _host_rules() -> Sequence[Patch]:
-    return [_asked_without("_owner_unclear"), _asked_without("_moving"), _NO_AUDIT]
+    return [_asked_without("_owner_unclear", "_moving"), NO_AUDIT]
+
+
+def _any_spec_of_two() -> Sequence[Patch]:
+    return [_asked_without("_conflict"), NO_AUDIT]
+
+
+def _no_open_intents() -> Sequence[Patch]:
+    return [_asked_without("_under_way_by_us"), NO_AUDIT]
+
+
+def _by_name_alone() -> Sequence[Patch]:
+    def by_name(want: Any, bound: Any, vms: Any) -> Any:
+        return identity_module.identify(want, None, vms)
+
+    return [
+        (view_module, "identify", by_name),
+        (absorb_module, "identify", by_name),
+        NO_AUDIT,
+    ]
+
+
+def _all_memory_is_free() -> Sequence[Patch]:
+    rooms = view_module._rooms
+
+    def total(desired: Any, nodes: Any, flights: Any) -> Any:
+        empty = {
+            name: replace(node, memory_available_bytes=node.memory_total_bytes)
+            for name, node in nodes.items()
+        }
+        return rooms(desired, empty, flights)
+
+    return [(view_module, "_rooms", total), NO_AUDIT]
+
+
+def _half_is_whole() -> Sequence[Patch]:
+    lacking = [
+        (guards_module, table, tuple(g for g in getattr(guards_module, table) if g is not half))
+        for table, half in (
+            ("REGISTER_GUARDS", vm_state_module.half_created),
+            ("START_GUARDS", vm_state_module.half_created),
+        )
+    ]
+    return [_asked_without("_half_created"), *lacking, NO_AUDIT]
+
+
+def _endless_tries() -> Sequence[Patch]:
+    return [(pace_module, "_ONE_VM_FAILS", 1_000_000)]
+
+
+def _any_revision() -> Sequence[Patch]:
+    width = schedule_module.canary_width
+
+    def lax(view: Any, due_moves: int) -> Any:
+        revision = view.desired.revision
+        moves = tuple(replace(move, revision=revision) for move in view.history.moves)
+        return width(replace(view, history=replace(view.history, moves=moves)), due_moves)
+
+    return [(schedule_module, "canary_width", lax)]
+
+
+# ---- people and time
+
+
+def _any_approval() -> Sequence[Patch]:
+    return [(approvals_module, "covers", lambda approval, plan: True)]
+
+
+def _outbid() -> Sequence[Patch]:
+    return [(absorb_module, "is_superseded", lambda history, observed: False)]
+
+
+def _all_zones_are_utc() -> Sequence[Patch]:
+    def instant(wall: Any, window: Any) -> Any:
+        return wall.replace(tzinfo=UTC)
+
+    return [(windows_module, "_instant", instant)]
+
+
+def _old_specs() -> Sequence[Patch]:
+    """The cache of the specs is never told of a change (Sieve: a stale informer)."""
+    read = DirectorySource.read
+    kept: dict[int, Any] = {}
+
+    async def cached(self: DirectorySource) -> Any:
+        if id(self) not in kept:
+            kept.clear()
+            kept[id(self)] = await read(self)
+        return kept[id(self)]
+
+    return [(DirectorySource, "read", cached)]
+
+
+_Bug = tuple[str, Callable[[], Sequence[Patch]], Callable[[int], Story]]
+_BUGS: tuple[_Bug, ...] = (
+    ("a stale snapshot is used", _stale_snapshot, runs.slow_looks),
+    ("an unknown outcome counts as not done", _unknown_is_not_done, runs.delayed),
+    ("a command is sent again after a time-out", _sent_twice, runs.delayed),
+    ("a command leaves before its intent is durable", _intent_after, runs.plain),
+    ("an intent is not written down", _intent_nowhere, runs.plain),
+    ("a command leaves though its intent could not be written", _broken_is_fine, runs.full_disk),
+    ("the age of the evidence is not asked again before sending", _ageless,
+     runs.frozen_after_the_plan),
+    ("a stop is not asked for again before sending", _stopped_too_late,
+     runs.stopped_after_the_plan),
+    ("one quiet look settles an intent", _settled_at_once, runs.delayed),
+    ("an incomplete look settles an intent", _settled_in_the_dark, runs.delayed_in_the_dark),
+    ("an open intent does not keep its VM from another", _no_open_intents, runs.delayed),
+    ("a restart forgets open intents", _forget_intents, runs.delayed_across_a_restart),
+    ("a restart forgets own moves", _forget_moves, runs.moved_back_across_a_restart),
+    ("a restart forgets the moves of others", _forget_foreign, runs.respected_across_a_restart),
+    ("a restart forgets stops", _forget_stops, hazards_cluster.stopped),
+    ("a restart forgets failures", _forget_results, hazards_cluster.failures),
+    ("a restart forgets that a node was away", _forget_nodes, runs.unstable_across_a_restart),
+    ("a restart accepts whatever specs it finds", _forget_specs, runs.big_change_across_a_restart),
+    ("an empty journal is trusted", _trusted_at_once, hazards_cluster.first_cycles),
+    ("a move of others counts as ours", _foreign_is_ours, hazards_vm.MOVE["foreign_move"]),
+    ("a move of ours counts as another's", _ours_is_foreign, runs.plain),
+    ("moves of others take no slot", _foreign_takes_no_slot, runs.anothers_slot),
+    ("memory in flight counts on one end", _one_end, runs.anothers_room),
+    ("the reserve is forgotten", _no_reserve, runs.into_the_reserve),
+    ("all memory of a node counts as free", _all_memory_is_free, runs.full_node),
+    ("the limit of a node is forgotten", _no_node_limit, runs.all_at_once),
+    ("the limit of the cluster is forgotten", _no_cluster_limit, runs.all_at_once),
+    ("owners are compared with case", _cased, runs.other_case),
+    ("missing means create while a node is dark", _create_in_the_dark, runs.unseen),
+    ("a silent node is no gap", _no_gaps, runs.unseen),
+    ("a suspended VM is not left alone", _no_suspend, runs.suspended),
+    ("a change of the specs is not noticed", _old_specs, runs.suspended_at_last),
+    ("twins are told apart by luck", _lucky_twin, runs.twins),
+    ("whoever bears the name is meant", _by_name_alone, runs.other_bearer),
+    ("the first of two specs for a VM wins", _any_spec_of_two, runs.two_specs),
+    ("the cluster's possible owners are ignored", _any_owner, runs.impossible_owner),
+    ("a draining node takes VMs", _drains_welcome, runs.draining),
+    ("storage is not looked at before registering", _any_storage,
+     hazards_vm.REGISTER["high_availability_blocked"]),
+    ("a creation that broke off counts as whole", _half_is_whole, runs.broken_off),
+    ("a move is asked of its target", _wrong_node, runs.plain),
+    ("what is under way counts as at rest", _never_moving, runs.under_way),
+    ("whoever is stopped gets started", _restarter, runs.switched_off),
+    ("a disagreement on the owner is decided by the host", _host_rules, runs.two_owners),
+    ("what fails is tried without end", _endless_tries, hazards_vm.MOVE["keeps_failing"]),
+    ("any change proves any other", _any_revision, runs.proved_by_another_change),
+    ("a yes to one plan is a yes to every plan", _any_approval, runs.old_approval),
+    ("the newer controller is outbid", _outbid, hazards_cluster.superseded),
+    ("a window's time zone is forgotten", _all_zones_are_utc, runs.window_elsewhere),
+)  # fmt: skip

@@ -139,15 +139,14 @@ def _no_dark_nodes() -> Sequence[Patch]:
 
 _ORDERS = Barrier(name="the executor asks for stops before each command", patches=_no_orders)
 _CLAIM = Barrier(name="the executor sends nothing without a claim of ours", patches=_any_claim)
+AGE = Barrier(name="the executor asks for the age before each command", patches=_ageless)
 _BEHIND: Mapping[str, Barrier] = {
     "stopped": _ORDERS,
     "paused": _ORDERS,
     "target_paused": _ORDERS,
     "superseded": _CLAIM,
     "epoch_not_claimed": _CLAIM,
-    "evidence_old": Barrier(
-        name="the executor asks for the age before each command", patches=_ageless
-    ),
+    "evidence_old": AGE,
     "first_cycles": Barrier(
         name="nothing is claimed, and no command given, on an untrusted past", patches=_trusting
     ),

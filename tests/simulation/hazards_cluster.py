@@ -169,7 +169,9 @@ def first_cycles(seed: int) -> Story:
     )
 
 
-def _dark(node: str) -> Callable[[Staged], None]:
+def dark(node: str) -> Callable[[Staged], None]:
+    """From then on we can't reach the node."""
+
     def cut(play: Staged) -> None:
         mishap = Mishap(error=no_connection)
         trap = Trap(mishap=lambda: mishap, changing=None, node=node.lower())
@@ -184,7 +186,7 @@ def nodes_dark(seed: int) -> Story:
     draft.queue()
     return Story(
         options=draft.options(),
-        deeds=((45.0, _dark("HV03")),),
+        deeds=((45.0, dark("HV03")),),
         told=(told(HoldReason.NODES_DARK, since=80.0),),
     )
 
@@ -198,7 +200,7 @@ def too_many_unknown(seed: int) -> Story:
         draft.want(f"Z{number}", "HV04")
     return Story(
         options=draft.options(nodes=4),
-        deeds=((45.0, _dark("HV04")),),
+        deeds=((45.0, dark("HV04")),),
         told=(told(HoldReason.TOO_MANY_UNKNOWN, since=80.0),),
     )
 

@@ -104,7 +104,7 @@ def _probe(seed: int) -> Story:
 _WIDE = {"perNode": 4, "perCluster": 8}
 
 
-def _canary(seed: int) -> Story:
+def canary(seed: int) -> Story:
     """Six moves are due at once, and nothing has shown yet that they do what they should."""
     draft = Draft(seed)
     for number in range(6):
@@ -122,7 +122,7 @@ def _canary(seed: int) -> Story:
     )
 
 
-def _suggestion(seed: int) -> Story:
+def suggestion(seed: int) -> Story:
     """The mode is Suggest, and nobody has said yes."""
     draft = Draft(seed)
     draft.due()
@@ -139,7 +139,7 @@ DRAFT: Mapping[str, Callable[[int], Story]] = {
 }
 """Of DRAFT_GUARDS, by the guard's name."""
 BESIDE: Mapping[str, Callable[[int], Story]] = {
-    "canary_width": _canary,
-    "suggestion_hold": _suggestion,
+    "canary_width": canary,
+    "suggestion_hold": suggestion,
 }
 """Brakes that stand in no table."""

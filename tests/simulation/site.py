@@ -108,6 +108,7 @@ class Site:
         """Where they lie now: elsewhere while they can't be read."""
         self._backup = folder / "backup"
         self.verbs: Verbs | None = None
+        self.memory: Memory | None = None
         self.onlooker: Callable[[str], object] = lambda moment: None
         """Told of each port call of the controller, twice."""
         self._sinks = tuple(sinks)
@@ -267,7 +268,7 @@ class Site:
         clock = WrongClock(line, self)
         aside = Aside()
         journal = MortalJournal(line, SqliteJournal(self.journal), self.disk)
-        memory = Memory(journal, aside)
+        memory = self.memory = Memory(journal, aside)
         source = DirectorySource(self._specs, self.journal.parent / "specs")
         desired = Declarations(
             clusters=[self.cluster],

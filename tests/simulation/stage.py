@@ -249,9 +249,10 @@ class Draft:
         tags: Sequence[str] = (),
         migrations: int = 2,
         settle: str = "10s",
+        doubts: Mapping[str, str] | None = None,
         **config: Any,
     ) -> Options:
-        """The run's options. `config` replaces parts of a usual policy."""
+        """The run's options. `config` replaces parts of a usual policy; `doubts` settles some."""
         chance = self.chance
         speed = chance.choice((2.0e8, 3.0e8))
         world = {
@@ -268,7 +269,7 @@ class Draft:
             "vms": self.vms,
             "files": list(files),
             "timing": {"bandwidthBytesPerSecond": speed, **(timing or {})},
-            "doubts": _doubts(chance),
+            "doubts": {**_doubts(chance), **(doubts or {})},
         }
         return Options(
             seed=self.seed,
