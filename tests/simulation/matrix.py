@@ -5,12 +5,23 @@ so that a command leaves; and, with only what nodes did judged, off with the con
 the nodes refused as well. What is noticed only at the end had two barriers or more before it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from controller.simulator.responder_conditions import CONDITIONS
-from tests.simulation.kills import NO_AUDIT, Barrier, Kill, Notice, notice, refusals, together
-from tests.simulation.stage import LIVE, TOLD, By
+from tests.simulation.kills import (
+    BROKEN,
+    NO_AUDIT,
+    Barrier,
+    Kill,
+    Notice,
+    killed,
+    notice,
+    refusals,
+    together,
+)
+from tests.simulation.node_kills import NEEDED_BY_OTHERS
+from tests.simulation.stage import LIVE, PROMISE, TOLD, By
 
 AUDITED = "A1"
 """What the checker says where the audit found what the planner should not have planned."""
@@ -30,42 +41,117 @@ class Row:
 
     name: str
     alone: Notice
+    noticing: int
+    runs: int
+    """Of so many runs so many noticed it, while it was off alone."""
+    alarms: int
+    """Of as many runs with nothing killed."""
     steps: tuple[Step, ...] = ()
 
     @property
     def is_noticed(self) -> bool:
         """Whether the campaign notices it, with and without what stands behind it."""
-        return all(n.invariants for n in (self.alone, *(step.notice for step in self.steps)))
+        return all(is_harm(n) for n in (self.alone, *(step.notice for step in self.steps)))
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether no command left while only the guard was away."""
+        return self.alone.invariants[:1] in ((AUDITED,), (TOLD,), (LIVE,))
+
+
+def is_harm(found: Notice) -> bool:
+    """Whether something was noticed, and not only that the product fell over the kill."""
+    return bool(found.invariants) and BROKEN not in found.invariants
 
 
 def row(kill: Kill, seeds: Sequence[int]) -> Row:
     """Find out about one guard."""
-    alone = notice(kill, seeds)
-    steps: list[Step] = []
-    audited = alone.invariants[:1] == (AUDITED,)
+    found = bug_row(kill, seeds)
+    bare, steps = kill, list[Step]()
+    audited = found.alone.invariants[:1] == (AUDITED,)
     barriers = [Barrier(name="the audit", patches=lambda: [NO_AUDIT])] if audited else []
     if kill.behind is not None:
         barriers.append(kill.behind)
-    bare = kill
     if barriers:
         away = ", ".join(barrier.name for barrier in barriers)
         patches = [patch for barrier in barriers for patch in barrier.patches()]
         bare = together(kill, *patches, name=f"{kill.name} without {away}")
         steps.append(Step(away=away, notice=notice(bare, seeds, By.COMMANDS)))
-    refused = sorted(refusals(bare, seeds[:3]) - {"vmHere", "roleExists", "targetExists"})
+    refused = sorted(refusals(bare, seeds[:3]) - NEEDED_BY_OTHERS)
     if refused:
         gone = [(CONDITIONS, name, lambda case: None) for name in refused]
-        away = "the node's " + ", ".join(refused)
+        away = f"the node's {', '.join(refused)}"
         bare = together(bare, *gone, name=f"{bare.name}, {away}")
         steps.append(Step(away=away, notice=notice(bare, seeds, By.EFFECTS)))
-    return Row(name=kill.name, alone=alone, steps=tuple(steps))
+    return replace(found, steps=tuple(steps))
 
 
 def bug_row(bug: Kill, seeds: Sequence[int]) -> Row:
     """Find out about one bug."""
-    return Row(name=bug.name, alone=notice(bug, seeds))
+    each = [notice(bug, [seed]) for seed in seeds]
+    first = next((i for i, found in enumerate(each) if found.invariants), None)
+    return Row(
+        name=bug.name,
+        alone=Notice(kill=bug.name, seeds=len(each))
+        if first is None
+        else replace(each[first], seeds=first + 1),
+        noticing=sum(is_harm(found) for found in each),
+        runs=len(each),
+        alarms=sum(bool(bug.run(seed).violations) for seed in seeds),
+    )
 
 
-def is_masked(found: Row) -> bool:
-    """Whether no command left while only the guard was away."""
-    return found.alone.invariants[:1] in ((AUDITED,), (TOLD,), (LIVE,))
+def pair(a: Kill, b: Kill, seeds: Sequence[int]) -> Notice:
+    """Both off, in the runs of either."""
+    name = f"{a.name} + {b.name}"
+    for count, seed in enumerate(seeds):
+        for nth, kill in enumerate((a, b), 1):
+            # One after the other: a table that both shorten is shortened twice.
+            with killed(a.patches()), killed(b.patches()):
+                found = kill.run(seed).violations
+            if found:
+                return Notice(
+                    kill=name,
+                    seeds=2 * count + nth,
+                    invariants=tuple(dict.fromkeys(v.invariant for v in found)),
+                    detail=found[0].detail,
+                )
+    return Notice(kill=name, seeds=2 * len(seeds))
+
+
+# ---- on paper
+
+
+def in_words(found: Notice) -> str:
+    """What noticed it."""
+    if not found.invariants:
+        return "**nothing**"
+    by = ", ".join(_WORDS.get(name, name) for name in found.invariants)
+    return f"{by}: {found.detail.replace('|', '/')[:90]}"
+
+
+_WORDS: Mapping[str, str] = {
+    PROMISE: "its promise",
+    TOLD: "the report",
+    AUDITED: "A1 (the audit)",
+}
+
+
+def guard_line(found: Row) -> str:
+    """A line of the page for a guard."""
+    behind = "; ".join(step.away for step in found.steps) or "nothing"
+    then = "; ".join(in_words(step.notice) for step in found.steps) or "-"
+    return _line(f"`{found.name}`", in_words(found.alone), _share(found), behind, then)
+
+
+def bug_line(found: Row) -> str:
+    """A line of the page for a bug."""
+    return _line(found.name, in_words(found.alone), _share(found))
+
+
+def _share(found: Row) -> str:
+    return f"{found.noticing} of {found.runs}"
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,94 @@
+"""Guards off and bugs put in: each must be noticed, or the simulation proves nothing.
+
+`make test` plays each guard and each bug once, with the seed at which it is known to be noticed,
+and a share of the pairs. `make campaign` plays `KILL_SEEDS` seeds (10 unless set) of each, takes
+away what stands behind each guard, plays every pair, and writes docs/kill-matrix.md.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import combinations
+from typing import TypeVar
+
+import pytest
+
+from tests.simulation.bugs import seeded_bugs
+from tests.simulation.guard_kills import guard_kills
+from tests.simulation.kill_page import PAGE, page
+from tests.simulation.kills import Kill, Notice, notice
+from tests.simulation.matrix import Row, bug_row, is_harm, pair, row
+
+T = TypeVar("T")
+
+GUARDS = tuple(guard_kills())
+BUGS = tuple(seeded_bugs())
+PAIRS = tuple(combinations(range(len(GUARDS)), 2))
+PAIRS_EACH = 60
+"""One pair of so many is played by `make test`."""
+KNOWN_SEED = 0
+BUGS_MIN = 40
+
+
+@pytest.mark.parametrize("kill", [*GUARDS, *BUGS], ids=lambda kill: kill.name)
+def test_a_kill_is_noticed(kill: Kill) -> None:
+    """The run finds nothing while all is there, and harm when the guard is off or the bug in."""
+    assert not kill.run(KNOWN_SEED).violations
+    assert is_harm(notice(kill, [KNOWN_SEED]))
+
+
+@pytest.mark.parametrize("number", range(0, len(PAIRS), PAIRS_EACH))
+def test_a_pair_is_noticed(number: int) -> None:
+    """Two guards off together do not hide each other."""
+    assert is_harm(_pair(number))
+
+
+def test_the_page_has_every_kill_and_none_unnoticed() -> None:
+    """docs/kill-matrix.md is of this code: each guard of the tables, each bug, by its name."""
+    told = PAGE.read_text()
+    lines = [line for line in told.splitlines() if line.startswith("| ")]
+    firsts = {line.split(" | ")[0].removeprefix("| ").strip("`") for line in lines}
+    assert {kill.name for kill in (*GUARDS, *BUGS)} <= firsts
+    assert len(BUGS) >= BUGS_MIN
+    assert "nothing**" not in told
+    counts = [(a, b) for a, b in re.findall(r"\| ([\d,]+) of ([\d,]+)(?: \||,)", told)]
+    assert len(counts) > len(BUGS)
+    assert all(noticed == "0" or noticed == of for noticed, of in counts)
+
+
+@pytest.mark.campaign
+def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything, over many seeds and with all that stands behind; the page is written anew."""
+    guards = _at_once(_guard_row, range(len(GUARDS)))
+    bugs = _at_once(_bug_row, range(len(BUGS)))
+    pairs = _at_once(_pair, range(len(PAIRS)))
+    told = page(guards, bugs, pairs)
+    PAGE.write_text(told)
+    with capsys.disabled():
+        print(f"\n{told}")
+    assert not [found.name for found in (*guards, *bugs) if not found.is_noticed or found.alarms]
+    assert not [found.kill for found in pairs if not is_harm(found)]
+
+
+def _at_once(work: Callable[[int], T], numbers: Sequence[int]) -> list[T]:
+    """A kill is in place for a whole process, so each process plays one at a time."""
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(work, numbers))
+
+
+def _seeds() -> range:
+    return range(int(os.environ.get("KILL_SEEDS", "10")))
+
+
+def _guard_row(number: int) -> Row:
+    return row(GUARDS[number], _seeds())
+
+
+def _bug_row(number: int) -> Row:
+    return bug_row(BUGS[number], _seeds())
+
+
+def _pair(number: int) -> Notice:
+    a, b = PAIRS[number]
+    return pair(GUARDS[a], GUARDS[b], range(3))
