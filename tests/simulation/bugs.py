@@ -19,6 +19,7 @@ from controller.engine import memory as memory_module
 from controller.engine.executor import Executor, _intent
 from controller.engine.memory import Memory
 from controller.engine.orders import Orders
+from controller.model.checks import CheckName
 from controller.model.desired import VMDesired
 from controller.model.history import History
 from controller.model.observed import NodeObserved, ObservedState
@@ -26,7 +27,6 @@ from controller.model.policy import Policy
 from controller.model.report import OutcomeResult
 from controller.planning import absorb as absorb_module
 from controller.planning import approvals as approvals_module
-from controller.planning import fitness as fitness_module
 from controller.planning import guards as guards_module
 from controller.planning import identity as identity_module
 from controller.planning import lifecycle as lifecycle_module
@@ -37,6 +37,7 @@ from controller.planning import windows as windows_module
 from controller.planning.guards import pace as pace_module
 from controller.planning.guards import vm_state as vm_state_module
 from controller.planning.guards.permission import SIMULATOR_MODEL
+from controller.planning.preflight import judge as judge_module
 from tests.simulation import hazards_bugs as runs
 from tests.simulation import hazards_cluster, hazards_vm
 from tests.simulation.guard_kills import AGE
@@ -300,21 +301,15 @@ def _lucky_twin() -> Sequence[Patch]:
     return [
         (view_module, "identify", first),
         (absorb_module, "identify", first),
+        # Preflight would tell of the twin, too.
+        (vm_state_module, "in_the_way", lambda want, seen, around: None),
         NO_AUDIT,
     ]
 
 
 def _any_owner() -> Sequence[Patch]:
-    unfit = fitness_module.unfit
-
-    def lax(want: Any, seen: Any, node: Any, policy: Any) -> Any:
-        return (
-            found
-            for found in unfit(want, seen, node, policy)
-            if found.rule is not fitness_module.RuleName.CLUSTER_POSSIBLE
-        )
-
-    return [(fitness_module, "unfit", lax), NO_AUDIT]
+    checks = tuple(c for c in judge_module.OF_PLACE if c.name is not CheckName.CLUSTER_POSSIBLE)
+    return [(judge_module, "OF_PLACE", checks), NO_AUDIT]
 
 
 def _drains_welcome() -> Sequence[Patch]:
@@ -322,7 +317,7 @@ def _drains_welcome() -> Sequence[Patch]:
 
 
 def _any_storage() -> Sequence[Patch]:
-    return [(vm_state_module, "blocking_check", lambda seen, volumes: None), NO_AUDIT]
+    return [(vm_state_module, "availability", lambda want, seen, around: ()), NO_AUDIT]
 
 
 def _never_moving() -> Sequence[Patch]:
@@ -389,7 +384,7 @@ def _half_is_whole() -> Sequence[Patch]:
 
 
 def _endless_tries() -> Sequence[Patch]:
-    return [(pace_module, "_ONE_VM_FAILS", 1_000_000)]
+    return [(pace_module, "_IN_A_ROW", 1_000_000)]
 
 
 def _any_revision() -> Sequence[Patch]:

@@ -57,7 +57,7 @@ def _module(guard: Callable[..., Any]) -> str:
 
 def _of_creations() -> list[Kill]:
     """`create_hold` calls its guards by name; the tables hold the functions themselves."""
-    refused = pace.refused_lately
+    refused = pace.refused
 
     def but_creations(view: Any, want: Any, kind: ActionKind) -> Any:
         return None if kind is ActionKind.CREATE else refused(view, want, kind)
@@ -67,7 +67,7 @@ def _of_creations() -> list[Kill]:
         "paused": (permission, nothing),
         "keeps_failing": (pace, nothing),
         "absence_unconfirmed": (evidence, nothing),
-        "refused_lately": (pace, but_creations),
+        "refused": (pace, but_creations),
     }
     return [
         Kill(

@@ -12,6 +12,7 @@ from controller.model.control import StopScope
 from controller.model.history import History, Intent, IntentState
 from controller.model.plan import ActionKind, HoldReason
 from controller.simulator.states import FailbackStatus, Stage, VmOperationalStatus
+from tests.simulation.checker import CLAIM
 from tests.simulation.hazards_cluster import failed, stop, stopped_by
 from tests.simulation.stage import (
     CLUSTER,
@@ -24,6 +25,7 @@ from tests.simulation.stage import (
     template,
     told,
 )
+from tests.support.in_process import Call
 from tests.support.virtual_time import EPOCH
 
 _KEY = "name:a1"
@@ -43,6 +45,25 @@ def _avoided(play: Staged) -> None:
     play.world.avoid_node("HV01")
 
 
+def _refuse_each(play: Staged) -> None:
+    """Whenever the node is asked, the VM is busy, and at no look is it so."""
+
+    def begin(call: Call) -> None:
+        if call.operation != CLAIM:
+            _busy(play)
+
+    def end(call: Call) -> None:
+        if call.operation != CLAIM:
+            play.world.end_work("A1")
+
+    play.wire.before += [begin] * 100
+    play.wire.after += [end] * 100
+
+
+_PATIENT = {"seconds": 150.0, "settle": "20s"}
+"""Two refusals in a row mean 80 s of patience, and a third 160 s."""
+
+
 # ---- moves
 
 
@@ -53,9 +74,10 @@ def _move(
     reason: HoldReason | None = None,
     until: float = 1e9,
     config: Mapping[str, Any] | None = None,
+    times: int = 0,
     **vm: Any,
 ) -> Staging:
-    """A1 is on HV01 and belongs on HV02, and must not be moved until then."""
+    """A1 is on HV01 and belongs on HV02, and must not be moved until then (or more often)."""
 
     def build(seed: int) -> Story:
         draft = Draft(seed)
@@ -63,11 +85,11 @@ def _move(
         draft.want("A1", "HV02", **(spec or {}))
         promise = never("moveRole", "A1", until=until)
         return Story(
-            options=draft.options(seconds=60.0, **(config or {})),
+            options=draft.options(**{"seconds": 60.0, **(config or {})}),
             before=before,
             past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(promise,),
-            effects=(promise,),
+            promises=(at_most(times, "moveRole", "A1") if times else promise,),
+            effects=() if times else (promise,),
             told=(told(reason),) if reason is not None else (),
         )
 
@@ -156,7 +178,7 @@ MOVE: Mapping[str, Staging] = {
     "not_clustered": _move(clustered=False),
     "not_running": _move(state="Paused"),
     "role_not_online": _move(_role_failed),
-    "pinned": _move(
+    "preflight": _move(
         disks=[{"path": f"{_FOLDER}\\os.vhdx"}, {"path": "", "physicalDisk": 3}],
     ),
     "locked": _move(locked=True),
@@ -165,6 +187,7 @@ MOVE: Mapping[str, Staging] = {
     "foreign_move": _foreign_move,
     "contested": _contested,
     "keeps_failing": _keeps_failing,
+    "move_refused": _move(_refuse_each, times=3, config=_PATIENT),
     "cooldown": _cooldown,
     "failback_window": _failback_window,
 }
@@ -228,7 +251,7 @@ REGISTER: Mapping[str, Staging] = {
     "host_unfit": _register(_avoided),
     "not_at_rest": _register(state="Saved"),
     "busy": _register(_busy),
-    "register_refused_lately": _register(other={"role": "A1"}, times=1),
+    "register_refused": _register(other={"role": "A1"}, times=1),
     "keeps_failing": _register(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
 }
 """Of REGISTER_GUARDS, by the guard's name."""
@@ -243,9 +266,11 @@ def _start(
     past: History | None = None,
     reason: HoldReason | None = None,
     until: float = 1e9,
+    config: Mapping[str, Any] | None = None,
+    times: int = 0,
     **vm: Any,
 ) -> Staging:
-    """A1 was registered by us and is to be started once, and must not be now."""
+    """A1 was registered by us and is to be started once, and must not be now (or more often)."""
 
     def build(seed: int) -> Story:
         draft = Draft(seed)
@@ -256,11 +281,11 @@ def _start(
         known = past or History(cluster=CLUSTER)
         intents = known.intents or _past(ActionKind.REGISTER).intents
         return Story(
-            options=draft.options(seconds=60.0, settle="60s"),
+            options=draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})}),
             before=before,
             past=replace(known, trusted=True, intents=intents),
-            promises=(promise,),
-            effects=(promise,),
+            promises=(at_most(times, "startRole", "A1") if times else promise,),
+            effects=() if times else (promise,),
             told=(told(reason),) if reason is not None else (),
         )
 
@@ -274,6 +299,7 @@ START: Mapping[str, Staging] = {
     "not_off": _start(state="Saved"),
     "locked": _start(locked=True),
     "busy": _start(_busy),
+    "start_refused": _start(_refuse_each, times=3, config=_PATIENT),
     "keeps_failing": _start(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
 }
 """Of START_GUARDS, by the guard's name."""
@@ -317,6 +343,6 @@ CREATE: Mapping[str, Staging] = {
     "paused": _create(stopped_by("a1"), past=_PAUSED, reason=HoldReason.PAUSED),
     "keeps_failing": _create(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
     "absence_unconfirmed": _create(until=5.0),
-    "refused_lately": _create(folder=True, times=1),
+    "refused": _create(folder=True, times=1),
 }
 """Of `create_hold`, by the guard's name."""

@@ -99,7 +99,7 @@ Each two guards off together, in the runs of either.{unnoticed}
 Kinds: Sieve (OSDI'22: stale state, states missed, forgotten after a restart), the fixed bugs of
 pve-ha-manager, and published outages.
 
-| bug | noticed by | of runs |
-|---|---|---|
+| bug | noticed by | of runs | and |
+|---|---|---|---|
 {bug_lines}
 """

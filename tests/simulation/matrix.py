@@ -5,7 +5,7 @@ so that a command leaves; and, with only what nodes did judged, off with the con
 the nodes refused as well. What is noticed only at the end had two barriers or more before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.simulator.responder_conditions import CONDITIONS
@@ -66,17 +66,16 @@ def is_harm(found: Notice) -> bool:
 
 def row(kill: Kill, seeds: Sequence[int]) -> Row:
     """Find out about one guard."""
-    found = bug_row(kill, seeds)
+    found = _alone(kill, seeds)
     bare, steps = kill, list[Step]()
     audited = found.alone.invariants[:1] == (AUDITED,)
-    barriers = [Barrier(name="the audit", patches=lambda: [NO_AUDIT])] if audited else []
-    if kill.behind is not None:
-        barriers.append(kill.behind)
-    if barriers:
+    for barriers in _barriers(kill, audited=audited):
         away = ", ".join(barrier.name for barrier in barriers)
         patches = [patch for barrier in barriers for patch in barrier.patches()]
         bare = together(kill, *patches, name=f"{kill.name} without {away}")
-        steps.append(Step(away=away, notice=notice(bare, seeds, By.COMMANDS)))
+        steps = [Step(away=away, notice=notice(bare, seeds, By.COMMANDS))]
+        if is_harm(steps[0].notice):
+            break
     refused = sorted(refusals(bare, seeds[:3]) - NEEDED_BY_OTHERS)
     if refused:
         gone = [(CONDITIONS, name, lambda case: None) for name in refused]
@@ -86,8 +85,28 @@ def row(kill: Kill, seeds: Sequence[int]) -> Row:
     return replace(found, steps=tuple(steps))
 
 
+_AUDIT = Barrier(name="the audit", patches=lambda: [NO_AUDIT])
+
+
+def _barriers(kill: Kill, *, audited: bool) -> Iterator[list[Barrier]]:
+    """What to take away with it, so that a command leaves: first the least that may do."""
+    behind = [kill.behind] if kill.behind is not None else []
+    if behind or audited:
+        yield [_AUDIT] if audited else behind
+    if behind:
+        yield [_AUDIT, *behind]
+
+
 def bug_row(bug: Kill, seeds: Sequence[int]) -> Row:
-    """Find out about one bug."""
+    """Find out about one bug; where the audit found it out, also without the audit."""
+    found = _alone(bug, seeds)
+    if found.alone.invariants[:1] != (AUDITED,):
+        return found
+    bare = together(bug, NO_AUDIT, name=f"{bug.name} without the audit")
+    return replace(found, steps=(Step(away=_AUDIT.name, notice=notice(bare, seeds, By.COMMANDS)),))
+
+
+def _alone(bug: Kill, seeds: Sequence[int]) -> Row:
     each = [notice(bug, [seed]) for seed in seeds]
     first = next((i for i, found in enumerate(each) if found.invariants), None)
     return Row(
@@ -146,7 +165,8 @@ def guard_line(found: Row) -> str:
 
 def bug_line(found: Row) -> str:
     """A line of the page for a bug."""
-    return _line(found.name, in_words(found.alone), _share(found))
+    then = "; ".join(f"without {step.away}: {in_words(step.notice)}" for step in found.steps)
+    return _line(found.name, in_words(found.alone), _share(found), then or "-")
 
 
 def _share(found: Row) -> str:
