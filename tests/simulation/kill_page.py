@@ -12,7 +12,9 @@ from tests.simulation.matrix import Row, bug_line, guard_line, is_harm
 PAGE = Path(__file__).parents[2] / "docs" / "kill-matrix.md"
 
 
-def page(guards: Sequence[Row], bugs: Sequence[Row], pairs: Sequence[Notice]) -> str:
+def page(
+    guards: Sequence[Row], bugs: Sequence[Row], pairs: Sequence[Notice], *, pairs_there: int
+) -> str:
     """The page."""
     rows = (*guards, *bugs)
     runs, alarms = sum(row.runs for row in rows), sum(row.alarms for row in rows)
@@ -31,6 +33,7 @@ def page(guards: Sequence[Row], bugs: Sequence[Row], pairs: Sequence[Notice]) ->
         runs=f"{runs:,}",
         alarms=alarms,
         pairs=f"{len(pairs):,}",
+        pairs_there=f"{pairs_there:,}",
         pairs_noticed=f"{sum(found.values()):,}",
         pairs_at_once=f"{found[1]:,}",
         unnoticed="".join(f"\n- {pair.kill}" for pair in pairs if not is_harm(pair)),
@@ -92,7 +95,8 @@ nodes passed for three.
 
 ## Pairs
 
-Each two guards off together, in the runs of either.{unnoticed}
+Each two guards off together, in the runs of either: {pairs} of the {pairs_there} pairs
+were played.{unnoticed}
 
 ## Seeded bugs
 
