@@ -302,7 +302,7 @@ def _lucky_twin() -> Sequence[Patch]:
         (view_module, "identify", first),
         (absorb_module, "identify", first),
         # Preflight would tell of the twin, too.
-        (vm_state_module, "in_the_way", lambda want, seen, around: None),
+        (vm_state_module, "in_the_way", lambda kind, want, seen, around: None),
         NO_AUDIT,
     ]
 
@@ -317,7 +317,7 @@ def _drains_welcome() -> Sequence[Patch]:
 
 
 def _any_storage() -> Sequence[Patch]:
-    return [(vm_state_module, "availability", lambda want, seen, around: ()), NO_AUDIT]
+    return [(vm_state_module, "in_the_way", lambda kind, want, seen, around: None), NO_AUDIT]
 
 
 def _never_moving() -> Sequence[Patch]:

@@ -181,7 +181,9 @@ def at_rest(c: "Checker", order: Order) -> Found:
     wanted = ONLINE if order.kind == "moveRole" else OFFLINE
     if role["state"] != wanted:
         yield f"{c.what(order)}, its role shown in state {role['state']}"
-    if order.kind == "moveRole" and any(d["diskNumber"] is not None for d in vm["disks"]):
+    if order.kind == "moveRole" and any(
+        disk["diskNumber"] is not None for disk in vm["equipment"]["disks"]
+    ):
         yield f"{c.what(order)}, shown with a pass-through disk"
 
 
@@ -239,7 +241,7 @@ def not_held(c: "Checker", order: Order) -> Found:
     if c.journal_is_new and c.looks_quiet < LOOKS_BEFORE_ACTING:
         yield f"{c.what(order)} after {c.looks_quiet} looks, with an empty journal"
     for shown in c.evidence.current():
-        if shown.data["self"]["model"] != SIMULATOR:
+        if shown.data["self"]["hardware"]["model"] != SIMULATOR:
             yield f"{c.what(order)}, and {shown.data['node']} is no simulator"
         balancing = shown.data["cluster"]["balancerMode"] != 0
         if balancing and c.limits.balancer == "Refuse":
@@ -336,7 +338,8 @@ def on_shared_volumes(c: "Checker", order: Order) -> Found:
     if order.kind != "registerVm" or vm is None:
         return
     mounts = tuple(f"{volume.mount.lower()}\\" for volume in c.world.cluster.volumes)
-    paths = [vm["configurationPath"], *(disk["path"] for disk in vm["disks"])]
+    equipment = vm["equipment"]
+    paths = [equipment["configurationPath"], *(disk["path"] for disk in equipment["disks"])]
     if not all(f"{path}\\".lower().startswith(mounts) for path in paths if path):
         yield f"{c.what(order)}, which lies on {paths}"
 

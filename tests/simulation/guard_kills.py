@@ -81,7 +81,11 @@ def _of_creations() -> list[Kill]:
 
 
 def _beside() -> list[Kill]:
-    modules = {"canary_width": schedule_module, "suggestion_hold": decide_module}
+    modules = {
+        "canary_width": schedule_module,
+        "domain_at_work": schedule_module,
+        "suggestion_hold": decide_module,
+    }
     return [
         Kill(
             name=f"beside: {name}",

@@ -1,6 +1,7 @@
 """The hazards of guards that look at a whole plan: bad merges, haste, nodes that are not ready."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from controller.model.control import StopScope
@@ -122,6 +123,28 @@ def canary(seed: int) -> Story:
     )
 
 
+def _domain_at_work(seed: int) -> Story:
+    """Two replicas, in two racks, are due to move to a third."""
+    draft = Draft(seed)
+    racks = {"HV01": "rack-a", "HV02": "rack-b", "HV03": "rack-c"}
+    for name, node in (("A1", "HV01"), ("A2", "HV02")):
+        draft.vm(name, node, gib=6)
+        draft.want(name, "HV03")
+
+    def one_rack(c: Checker, order: Order) -> Any:
+        for other in c.orders:
+            if other.is_open and racks[other.source] != racks[order.source]:
+                yield f"{c.what(order)} while {c.what(other)} is under way"
+
+    nodes = [{"name": name, "faultDomain": rack} for name, rack in racks.items()]
+    options = draft.options(migrations=4, migration=_WIDE)
+    return Story(
+        options=replace(options, config={**options.config, "nodes": nodes}),
+        past=History(cluster=CLUSTER, trusted=True),
+        promises=(one_rack,),
+    )
+
+
 def suggestion(seed: int) -> Story:
     """The mode is Suggest, and nobody has said yes."""
     draft = Draft(seed)
@@ -140,6 +163,7 @@ DRAFT: Mapping[str, Callable[[int], Story]] = {
 """Of DRAFT_GUARDS, by the guard's name."""
 BESIDE: Mapping[str, Callable[[int], Story]] = {
     "canary_width": canary,
+    "domain_at_work": _domain_at_work,
     "suggestion_hold": suggestion,
 }
 """Brakes that stand in no table."""

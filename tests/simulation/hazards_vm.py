@@ -297,6 +297,7 @@ START: Mapping[str, Staging] = {
     "half_created": _start(spec=_HALF, past=_past(ActionKind.CREATE, ActionKind.REGISTER)),
     "host_unfit": _start(_avoided),
     "not_off": _start(state="Saved"),
+    "not_startable": _start(replica=True),
     "locked": _start(locked=True),
     "busy": _start(_busy),
     "start_refused": _start(_refuse_each, times=3, config=_PATIENT),
