@@ -402,7 +402,7 @@ def _any_revision() -> Sequence[Patch]:
 
 
 def _any_approval() -> Sequence[Patch]:
-    return [(approvals_module, "covers", lambda approval, plan: True)]
+    return [(approvals_module, "covers", lambda *_: True)]
 
 
 def _outbid() -> Sequence[Patch]:
