@@ -119,6 +119,8 @@ class NodeObserved:
     switches: tuple[str, ...] = ()
     switches_inner: tuple[str, ...] = ()
     """Those of them that reach no other node: internal and private ones."""
+    domain_joined: bool | None = None
+    """Whether it is of an Active Directory domain; None where it did not tell."""
     volumes_lost: tuple[str, ...] = ()
     """Mounts of cluster shared volumes that it can't use now."""
     observed_at: datetime | None = None

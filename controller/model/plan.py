@@ -72,6 +72,7 @@ class HoldReason(StrEnum):
     JOURNAL_BROKEN = "JournalBroken"
     AUDIT_VETO = "AuditVeto"
     BALANCER_ON = "BalancerOn"
+    LOCAL_ACCOUNT = "LocalAccount"
     NOT_A_SIMULATOR = "NotASimulator"
     EPOCH_NOT_CLAIMED = "EpochNotClaimed"
     """The cluster database does not show our own fencing epoch, or two nodes do not agree on it."""

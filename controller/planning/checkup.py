@@ -6,6 +6,7 @@ from controller.model.checkup import Check, CheckName, CheckResult, NodeConditio
 from controller.model.desired import DesiredState
 from controller.model.names import fold
 from controller.model.policy import Balancer, Mode
+from controller.planning.guards.permission import LOCAL_ACCOUNTS
 
 FUNCTIONAL_LEVEL_MIN = 9
 """Windows Server 2016 (Microsoft docs, Cluster functional level)."""
@@ -21,7 +22,6 @@ QUOTAS_MIN = {
     "MaxMemoryPerShellMB": 1024,
     "MaxConcurrentOperationsPerUser": 100,
 }
-_LOCAL_ACCOUNTS = frozenset({"Basic", "Certificate"})
 
 Judgement = tuple[CheckResult, str, str]
 Judge = Callable[[NodeCondition, DesiredState], Judgement]
@@ -53,7 +53,7 @@ def _passed(found: str) -> Judgement:
 
 def _authentication(condition: NodeCondition, desired: DesiredState) -> Judgement:
     kind = desired.connection.authentication
-    if condition.domain_joined and kind in _LOCAL_ACCOUNTS:
+    if condition.domain_joined and kind in LOCAL_ACCOUNTS:
         found = f"{kind}, which logs on a local account, on a node of domain {condition.domain}"
         remedy = (
             "use Kerberos, or NTLM with a domain account: a VM made by a local account can fail to"

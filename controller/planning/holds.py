@@ -29,6 +29,7 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.RULES_CONFLICT,
         HoldReason.PAUSED,
         HoldReason.NODE_FAILURES,
+        HoldReason.LOCAL_ACCOUNT,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""

@@ -31,6 +31,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.AUDIT_VETO: "the audit found a fault in the plan: {first}",
     HoldReason.BALANCER_ON: "the cluster's own balancer is on (AutoBalancerMode"
     " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
+    HoldReason.LOCAL_ACCOUNT: "{authentication} logs on a local account, and what it creates on a"
+    " node of a domain ({nodes}) can fail to migrate later; use Kerberos, or NTLM",
     HoldReason.NOT_A_SIMULATOR: "Enforce acts only on simulated clusters in this release"
     " ({models})",
     HoldReason.EPOCH_NOT_CLAIMED: "this controller does not hold the cluster: its epoch is"

@@ -139,6 +139,7 @@ def _hardware(run: Run, system: PSObject) -> Data:
     return {
         "model": text_or_none(computer, "Model"),
         "manufacturer": text_or_none(computer, "Manufacturer"),
+        "domainJoined": bool(computer.properties["PartOfDomain"]),
         "build": int(text_of(system, "BuildNumber")),
         "processorVendor": text_or_none(processor, "Manufacturer"),
         "processorFamily": text_or_none(processor, "Caption"),

@@ -212,7 +212,7 @@ def cluster_document(spec: Mapping[str, Any]) -> Document:
         "spec": {
             "connection": {
                 "nodes": list(_SEEDS),
-                "authentication": "Basic",
+                "authentication": "NTLM",
                 "credentials": {"env": "OWNERNODE_ACCOUNT"},
             },
             **spec,

@@ -255,6 +255,7 @@ def _with_hardware(node: NodeObserved, facts: HardwareFacts, at: datetime) -> No
         processors_logical=facts.processors_logical,
         vm_versions=facts.vm_versions,
         switches=tuple(name for name, _ in facts.switches),
+        domain_joined=facts.domain_joined,
         switches_inner=tuple(name for name, kind in facts.switches if kind != SWITCH_EXTERNAL),
     )
 

@@ -75,6 +75,7 @@ class HardwareFacts:
 
     age_seconds: int
     model: str | None
+    domain_joined: bool
     build: int
     processor_vendor: str | None
     processor_family: str | None
@@ -259,6 +260,7 @@ def _own(own: "_Part") -> SelfFacts:
         hardware=HardwareFacts(
             age_seconds=hardware.number("ageSeconds"),
             model=hardware.optional_text("model"),
+            domain_joined=hardware.flag("domainJoined"),
             build=hardware.number("build"),
             processor_vendor=hardware.optional_text("processorVendor"),
             processor_family=hardware.optional_text("processorFamily"),

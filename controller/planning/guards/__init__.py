@@ -141,6 +141,7 @@ def create_hold(view: View, want: VMDesired) -> Hold | None:
     """The first reason not to create this VM now, room apart."""
     return (
         permission.paused(view, want, None)
+        or permission.local_account(view, want)
         or pace.keeps_failing(view, want, None)
         or evidence.absence_unconfirmed(view, want)
         or pace.refused(view, want, ActionKind.CREATE)

@@ -20,6 +20,10 @@ SIMULATOR_MODEL = "ownernode simulator"
 """What a simulated node reports as its Model (docs/protocol.md, `self.model`)."""
 
 
+LOCAL_ACCOUNTS = frozenset({"Basic", "Certificate"})
+"""Kinds of authentication that log on an account of the node, not of a domain."""
+
+
 def not_a_simulator(view: View, cases: Sequence[Case]) -> Hold | None:
     """Until preflight and doctor exist, real clusters are only looked at."""
     if view.desired.policy.mode is Mode.OBSERVE:
@@ -30,6 +34,20 @@ def not_a_simulator(view: View, cases: Sequence[Case]) -> Hold | None:
         return None
     models = "; ".join(others[:10]) or "no node answers"
     return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": models})
+
+
+def local_account(view: View, want: VMDesired) -> Hold | None:
+    """A VM made by a local account can fail to migrate later: on a domain nothing is made by one.
+
+    A node that does not say whether it is of a domain is taken for one that is.
+    """
+    kind = view.desired.connection.authentication
+    joined = [n.name for n in view.nodes.values() if n.answered and n.domain_joined is not False]
+    if kind not in LOCAL_ACCOUNTS or not joined:
+        return None
+    return hold_on(
+        want, HoldReason.LOCAL_ACCOUNT, authentication=kind, nodes=", ".join(joined[:10])
+    )
 
 
 def balancer_on(view: View, cases: Sequence[Case]) -> Hold | None:

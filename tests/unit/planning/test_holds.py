@@ -16,6 +16,7 @@ from controller.model.policy import Balancer, Mode
 from controller.planning.decide import decide, may_act
 from tests.builders import (
     NOW,
+    created,
     desired,
     desired_state,
     foreign_move,
@@ -218,6 +219,22 @@ def test_the_clusters_balancer_stops_enforce_unless_both_may_coexist() -> None:
     assert cluster_holds(replace(world, balancer_mode=None)) == [HoldReason.BALANCER_ON]
     assert cluster_holds(world, balancer=Balancer.COEXIST) == []
     assert cluster_holds(world, mode=Mode.OBSERVE) == []
+
+
+@pytest.mark.parametrize(
+    ("authentication", "joined", "held"),
+    [("Basic", True, True), ("Certificate", True, True), ("Basic", None, True),
+     ("Basic", False, False), ("NTLM", True, False), ("Kerberos", True, False)],
+)  # fmt: skip
+def test_local_account_creates_nothing_on_a_domain(
+    authentication: str, joined: bool | None, held: bool
+) -> None:
+    """A VM that it made can fail to migrate later; who does not tell is taken to be on a domain."""
+    world = observed(node("n1", domain_joined=joined), node("n2", domain_joined=joined))
+    specs = desired_state(created("new", "n1"))
+    connection = replace(specs.connection, authentication=authentication)
+    plan = plan_for(world, specs=replace(specs, connection=connection))
+    assert (HoldReason.LOCAL_ACCOUNT in {h.reason for h in plan.holds}) is held
 
 
 def test_enforce_acts_on_simulated_clusters_only() -> None:

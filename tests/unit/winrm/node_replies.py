@@ -76,6 +76,7 @@ def hardware(**changes: Any) -> dict[str, Any]:
         "ageSeconds": 0,
         "model": "ownernode simulator",
         "manufacturer": None,
+        "domainJoined": True,
         "build": 26100,
         "processorVendor": "GenuineIntel",
         "processorFamily": "Intel64 Family 6 Model 106 Stepping 6",

@@ -132,6 +132,7 @@ function Get-HardwareEntry($System) {
     return [ordered]@{
         model             = ConvertTo-Text $computer.Model
         manufacturer      = ConvertTo-Text $computer.Manufacturer
+        domainJoined      = [bool]$computer.PartOfDomain
         build             = [long]$System.BuildNumber
         processorVendor   = ConvertTo-Text $processor.Manufacturer
         processorFamily   = ConvertTo-Text $processor.Caption
