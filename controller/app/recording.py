@@ -20,10 +20,14 @@ CALL_SECONDS = 60.0
 CALLS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("ping", {}),
     ("doctor", {}),
-    ("observe", {"clusterWide": True}),
-    ("observe", {"clusterWide": False}),
+    ("observe", {"clusterWide": True, "slowSeconds": 3600}),
+    ("observe", {"clusterWide": False, "slowSeconds": 3600}),
 )
 """All that a look at a cluster consists of; none of them changes anything."""
+
+
+LOOKS_MAX = 300
+"""A node reads the equipment of 32 VMs a look, and a cluster has 8,000 at most."""
 
 
 async def record(cluster: Document) -> Transcript:
@@ -69,7 +73,10 @@ async def _ask(nodes: WinRMNodes, node: str) -> NodeTranscript:
         began = perf_counter()
         data, error = None, None
         try:
-            data = await nodes.call(node, operation, arguments, timeout_seconds=CALL_SECONDS)
+            for _ in range(LOOKS_MAX):
+                data = await nodes.call(node, operation, arguments, timeout_seconds=CALL_SECONDS)
+                if all(vm["equipment"] is not None for vm in data.get("vms", ())):
+                    break
         except RemoteFailed as failed:
             error = failed.kind
         except OwnernodeError as failed:

@@ -49,7 +49,7 @@ def _levels(nodes: Sequence[NodeTranscript]) -> str | None:
 def _limit_property(nodes: Sequence[NodeTranscript]) -> str | None:
     for seen in _data(nodes, "observe"):
         cluster = seen["cluster"]["migrationsParallelMax"]
-        host = seen["self"]["hardware"]["migrationsMax"]
+        host = (seen["self"]["hardware"] or {}).get("migrationsMax")
         if cluster is None:
             return f"there is no limit of the cluster; a node's own is {host}"
         mirrored = "the same" if cluster == host else "another"

@@ -17,6 +17,7 @@ HARMLESS = frozenset(
     {"build", "condition", "kind", "manufacturer", "model", "operation", "outcome", "powershell"}
     | {"processorFamily", "processorVendor", "vmVersions"}
     | {"state", "step", "system", "time", "type", "version", "category"}
+    | {"processorFamily", "processorVendor", "vmVersions"}
 )
 NODE_FIELDS = frozenset(
     {"node", "owner", "source", "target", "preferredOwners", "machine", "configuration"}
