@@ -70,6 +70,10 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.NO_TEMPLATE: ("planning", "its spec"),
     HoldReason.HALF_CREATED: ("vm_state.half_created", "whoever finishes or removes it"),
     HoldReason.DISK_IN_USE: ("planning", "whoever names another disk"),
+    HoldReason.LOCAL_ACCOUNT: (
+        "permission.local_account",
+        "the operator: Kerberos or NTLM",
+    ),
     HoldReason.ABSENCE_UNCONFIRMED: (
         "evidence.absence_unconfirmed",
         "the second look at the whole cluster",

@@ -44,6 +44,7 @@ def test_every_guard_has_its_row() -> None:
         "change.canary_width",
         "evidence.absence_unconfirmed",
         "pace.refused",
+        "permission.local_account",
         "change.domain_at_work",
     }
     assert told == there | beside
