@@ -97,8 +97,8 @@ def nodes_that_came_back(
     back = {n: since for n, since in history.node_up_since.items() if now - since < KEPT}
     for node in observed.nodes:
         name = fold(node.name)
-        # Unknown is no sight of it at all.
-        if node.state is NodeState.UNKNOWN:
+        # Unknown is no sight of it at all, unless somebody says that it is cut off.
+        if node.state is NodeState.UNKNOWN and not (node.isolated or node.quarantined):
             continue
         if not _is_steady(node):
             away.add(name)

@@ -104,6 +104,8 @@ class Checker:
     """Since when so many VMs are gone from the specs that somebody has to agree."""
     clock_jumped_seconds: float = -1e9
     """When the controller's clock was last set: its waits may have been cut short by that."""
+    thawed_seconds: float = -1e9
+    """When the process last went on after it had stood still."""
     _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
     _bound: dict[str, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, Before] = field(default_factory=dict)

@@ -62,6 +62,8 @@ def outcomes_known(c: "Checker", order: Order) -> Found:
 def few_failures(c: "Checker", order: Order) -> Found:
     """I19, FAIL: not for a while after several of the last commands had no effect."""
     seen_by = order.at_seconds - SEEN_SECONDS
+    if c.thawed_seconds > seen_by:  # a process that stood still saw nothing end
+        return
     known = [o for o in c.orders if o.accepted and o.ended_seconds and o.ended_seconds < seen_by]
     known = [o for o in known if o.life == c.journal_life][-OF_THE_LAST:]
     failed = [o for o in known if o.kind == "moveRole" and not o.landed]

@@ -36,7 +36,8 @@ def _displaced(checker: Checker) -> list[tuple[str, str | None]]:
         rests = vm.state in (VmState.Running, VmState.Off)
         if want.registers and not clustered and shared and rests:
             found.append((want.spec, vm.id))
-        runs = vm.state is VmState.Running and clustered
+        # Who made a VM highly available whose files lie on one node made it stay there.
+        runs = vm.state is VmState.Running and clustered and shared
         runs = runs and all(disk.physical_disk is None for disk in vm.disks)
         if runs and want.movable and _could_be_better(checker, want, vm):
             found.append((f"{want.spec} on {vm.node}", vm.id))

@@ -211,6 +211,7 @@ class Play:
             loop.leap(min(due, end) - loop.time())
             self.wire.come_to_now()
             self._do_due(loop.time())
+        self.checker.thawed_seconds = loop.time()
 
     def _is_wrong(self) -> bool:
         for error in self.site.errors:

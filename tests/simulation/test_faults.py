@@ -62,6 +62,11 @@ def test_a_vm_that_had_its_moves_of_a_day_waits_for_the_next() -> None:
     judged(draw(FIRST_SEED + 5266, SMALL, (Kind.PARTIAL_ANSWER, Kind.QUORUM_LOSS)))
 
 
+def test_a_node_that_only_others_call_isolated_was_away() -> None:
+    """It still thought it was up, so the nodes disagreed: unknown, and taken for steady at once."""
+    judged(draw(FIRST_SEED + 5458, SMALL, (Kind.LOGON_EXPIRED, Kind.ISOLATE)))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(7200)
 def test_no_pair_of_faults_leads_to_harm(capsys: pytest.CaptureFixture[str]) -> None:
