@@ -7,6 +7,7 @@ counts what that memory must hold at least.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from controller.model.names import same_name
 from tests.simulation.evidence import UP
 from tests.simulation.orders import Leg, Order
 
@@ -66,7 +67,7 @@ def few_failures(c: "Checker", order: Order) -> Found:
         return
     known = [o for o in c.orders if o.accepted and o.ended_seconds and o.ended_seconds < seen_by]
     known = [o for o in known if o.life == c.journal_life][-OF_THE_LAST:]
-    failed = [o for o in known if o.kind == "moveRole" and not o.landed]
+    failed = [o for o in known if o.kind == "moveRole" and not _got_there(c, o)]
     if len(failed) < FAILURES or len({o.vm_id for o in failed}) < 2:
         return
     last = max(o.ended_seconds or 0.0 for o in failed)
@@ -74,6 +75,15 @@ def few_failures(c: "Checker", order: Order) -> Found:
     unjumped = c.clock_jumped_seconds < failed[0].at_seconds
     if undone and unjumped and order.at_seconds - last < FAILURE_PAUSE_SECONDS:
         yield f"{c.what(order)} after {len(failed)} failures"
+
+
+def _got_there(c: "Checker", order: Order) -> bool:
+    """Whether the VM came to its target since, were it by a failover: that is what can be seen."""
+    moves = c.world.moves.get(order.vm_id or "", ())
+    return any(
+        same_name(move.target, order.target) and move.at_seconds >= order.at_seconds
+        for move in moves
+    )
 
 
 def steady_target(c: "Checker", order: Order) -> Found:

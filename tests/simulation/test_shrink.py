@@ -1,11 +1,9 @@
 """A failure is handed over small, and as a scenario that the scenarios' player understands."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from controller.planning import guards
 from tests.scenarios.play import Play, Scenario
