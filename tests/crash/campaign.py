@@ -1,16 +1,19 @@
-"""Kills the controller at one port call after another, and judges what came of it.
+"""Kills or deceives the controller at one port call after another, and judges what came of it.
 
 A run is the reference scenario in virtual time: the demo's troubles in small. At the chosen port
 call (observer, actuator, journal, clock, specs; before it, and after it where it has an effect) the
-process dies. A supervisor starts a new one three seconds later on the same state directory. Judge
-is the simulator's truth.
+process dies. A supervisor starts a new one three seconds later on the same state directory. Or a
+node's answer is an older one (a stale read), or a whole look shows the moment of the look before,
+so that what happened in between is hidden from it. Judge is the simulator's truth.
 """
 
 import asyncio
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from controller.model.report import ClusterReport
 from controller.simulator.config import load_world
@@ -18,6 +21,7 @@ from controller.simulator.states import Cause
 from tests.scenarios.narrator import Narrator
 from tests.scenarios.play import TICK_SECONDS, cluster_document
 from tests.scenarios.witness import Witness
+from tests.support.in_process import Call, Disturbance
 from tests.support.process import Site
 from tests.support.virtual_time import run_virtual
 
@@ -30,6 +34,7 @@ _EFFECTLESS = ("clock.", "specs.", "observer.", "journal.load")
 # and thousands of fsyncs would take most of the time.
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
+_NONE: Mapping[int, int] = MappingProxyType({})
 _WORLD = """
 cluster: {name: demo, domain: corp.example}
 timing: {bandwidthBytesPerSecond: 6.0e+9, startSeconds: 2}
@@ -92,14 +97,24 @@ class End:
     """How often each VM was truly moved by us."""
     moments: tuple[str, ...]
     """Every moment of the run at which the process could have died."""
+    answers: int
+    """How many answers of nodes there were."""
+    looks: int
     log: str
 
 
 class Run:
     """The reference scenario, with a death at each moment of these numbers, counted from 0."""
 
-    def __init__(self, folder: Path, dies_at: frozenset[int]) -> None:
+    def __init__(
+        self, folder: Path, dies_at: frozenset[int], stale: Mapping[int, int], hidden: int | None
+    ) -> None:
+        """`stale`: number of an answer -> how many answers ago; `hidden`: number of a look."""
         self._dies_at = dies_at
+        self._stale = stale
+        self._hidden = hidden
+        self._looks = 0
+        self._answers = 0
         self._moments: list[str] = []
         self._report: ClusterReport | None = None
         self._narrator = Narrator()
@@ -115,6 +130,8 @@ class Run:
             at=self._at,
         )
         self._site.declare(_SPECS)
+        caller = self._site.wire.caller
+        caller.disturb = self._deceived(caller.disturb)
 
     async def show(self, report: ClusterReport) -> None:
         """Keep the last report (a StatusSink)."""
@@ -144,7 +161,18 @@ class Run:
             self._site.wire.caller.come_to_now()
             self._witness.look()
 
+    def _deceived(self, usual: Callable[[Call], Disturbance]) -> Callable[[Call], Disturbance]:
+        def disturb(call: Call) -> Disturbance:
+            if call.operation != "observe":
+                return usual(call)
+            ago = self._stale.get(self._answers, 1 if self._looks - 1 == self._hidden else 0)
+            self._answers += 1
+            return replace(usual(call), looks_ago=ago)
+
+        return disturb
+
     def _at(self, moment: str) -> bool:
+        self._looks += moment == "observer.observe"
         if moment.startswith(_EFFECTLESS) and moment.endswith(" done"):
             return False
         number = len(self._moments)
@@ -179,14 +207,16 @@ class Run:
             vms=vms,
             moves_of_ours=moves,
             moments=tuple(self._moments),
+            answers=self._answers,
+            looks=self._looks,
             log="\n".join(self._narrator.lines),
         )
 
 
-def play(*dies_at: int) -> End:
+def play(*dies_at: int, stale: Mapping[int, int] = _NONE, hidden: int | None = None) -> End:
     """One run in a fresh directory. An error carries the log."""
     with tempfile.TemporaryDirectory(prefix="ownernode-crash-", dir=_MEMORY) as folder:
-        run = Run(Path(folder), frozenset(dies_at))
+        run = Run(Path(folder), frozenset(dies_at), stale, hidden)
         try:
             return run_virtual(run.play())
         except Exception as error:

@@ -1,7 +1,7 @@
 """The controller dies at each port call in turn; the next goes on, and the cluster never notices.
 
-Whatever the moment: no VM has two effects from one intent, each lost command is in the end made
-good, and the end is that of the run without a death.
+Or it is shown what is no longer so. Whatever the moment: no VM has two effects from one intent,
+each lost command is in the end made good, and the end is that of the run without a death.
 """
 
 import random
@@ -48,6 +48,26 @@ def test_a_death_at_any_port_call_changes_nothing_in_the_end(share: int) -> None
     """Every moment, one run each."""
     for number in range(share, len(undisturbed().moments), SHARES):
         judge(play(number))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_stale_answer_and_no_hidden_moment_changes_the_end(share: int) -> None:
+    """Each answer of a node the one before, and each look in whole that of the look before."""
+    for number in range(share, undisturbed().answers, SHARES):
+        judge(play(stale={number: 1}))
+    for number in range(share, undisturbed().looks, SHARES):
+        judge(play(hidden=number))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_answer_however_old_changes_the_end(share: int) -> None:
+    """Each answer replaced by each of the four before its last."""
+    for number in range(share, undisturbed().answers, SHARES):
+        for ago in range(2, 6):
+            judge(play(stale={number: ago}))
 
 
 @pytest.mark.campaign

@@ -6,6 +6,10 @@ A run has a phase of faults, then heals, then must converge, then must stay sile
 second call goes on where the first ended (see `campaign`).
 """
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.campaign import BUILD, from_environment, go_on, judged
@@ -27,6 +31,27 @@ def test_no_fault_leads_to_harm(chunk: int) -> None:
 def test_a_seed_is_one_story() -> None:
     """What a seed found once, it finds again: equal commands at equal times."""
     assert play(draw(7)).trace == play(draw(7)).trace
+
+
+def test_a_seed_is_one_story_in_every_process() -> None:
+    """I30: ten values of PYTHONHASHSEED, which order every set anew, and one trace of each seed.
+
+    (Plans for shuffled inputs are held by tests/properties/test_planner_laws.py.)
+    """
+    root = Path(__file__).parents[2]
+    said = {
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation.same", "7", "9"],
+            cwd=root,
+            env={"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in range(10)
+    }
+    assert len(said) == 1
+    assert len(said.pop().splitlines()) == 2
 
 
 def test_a_vm_leaves_a_node_outside_its_possible_owners_for_a_lesser_evil() -> None:
