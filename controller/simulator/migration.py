@@ -107,6 +107,7 @@ def cancel_move(sim: Simulation, role: Role) -> None:
     migration = sim.cluster.migrations.get(role.vm_id)
     if migration is None or migration.stage not in _CANCELLABLE:
         raise Refusal(INVALID_STATE, f"'{role.name}' has no migration that can be cancelled.")
+    _give_back(sim, migration)
     _finish(sim, migration, MigrationState.Cancelled)
 
 
