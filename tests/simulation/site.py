@@ -95,8 +95,10 @@ class Site:
         folder: Path,
         sinks: Sequence[StatusSink],
         stand_still: Callable[[float], None],
+        number: int = 0,
     ) -> None:
-        """`stand_still` lets time pass for everybody but the process."""
+        """`stand_still` lets time pass for everybody but the process; `number` tells rivals."""
+        self._number = number
         self.cluster = cluster
         self.disk = Disk()
         self.journal = folder / "state" / "journal.sqlite"
@@ -294,7 +296,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
-            holder=holder_number(len(self._tasks)),
+            holder=holder_number(1000 * self._number + len(self._tasks)),
         )
         self.verbs = Verbs(
             memory=memory,
