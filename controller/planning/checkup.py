@@ -106,7 +106,7 @@ def _clock(condition: NodeCondition, _: DesiredState) -> Judgement:
 
 def _quotas(condition: NodeCondition, _: DesiredState) -> Judgement:
     if condition.quotas is None:
-        remedy = "compare `winrm get winrm/config` with docs/doctor.md"
+        remedy = "compare `winrm get winrm/config` with docs/log-on.md"
         return CheckResult.WARN, "the account may not read them", remedy
     low = [
         f"{name} {condition.quotas[name]}, needs {least}"
