@@ -238,7 +238,8 @@ class Checker:
                 self._told[vm.vm_id] = (vm.owner, self.journal_life)
         for node in self.world.cluster.nodes:
             view = self.evidence.view_of(node)
-            if view is not None and view["state"] in (DOWN, JOINING):
+            # What is seen while the journal's disk is full is forgotten with the process.
+            if view is not None and view["state"] in (DOWN, JOINING) and not self.disk_is_full:
                 self.evidence.away[node] = self.world.now
         for i, move in enumerate(self.foreign):
             if move.shown_seconds is not None and not move.judged:
