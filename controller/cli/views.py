@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.cli.tables import Table, cells, count
-from controller.model.checks import CheckVerdict
+from controller.model.checks import CheckResult, CheckVerdict
 from controller.model.plan import Hold, Impossible, Plan
 from controller.model.policy import GIB
 from controller.model.report import ClusterReport
@@ -36,6 +36,7 @@ def plan_tables(plan: Plan) -> tuple[Table, ...]:
         _holds(plan.holds),
         _impossible(plan.impossible),
         _creations(plan),
+        _checked((action.vm, action.checks) for action in plan.actions),
     )
 
 
@@ -193,10 +194,15 @@ def _impossible(wishes: Iterable[Impossible]) -> Table:
 
 
 def _availability(report: ClusterReport) -> Table:
+    return _checked((vm.vm, vm.ha) for vm in report.vms)
+
+
+def _checked(checks: Iterable[tuple[str, Iterable[CheckResult]]]) -> Table:
+    """What does not simply pass in the high-availability report of each VM."""
     rows = cells(
-        (vm.vm, check.name, check.verdict.value, check.found, check.remedy)
-        for vm in report.vms
-        for check in vm.ha
+        (vm, check.name, check.verdict.value, check.found, check.remedy)
+        for vm, results in checks
+        for check in results
         if check.verdict is not CheckVerdict.PASSES
     )
     columns = ("VM", "CHECK", "VERDICT", "FOUND", "REMEDY")

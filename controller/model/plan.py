@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.checks import CheckResult
 from controller.model.desired import VMTemplate
 
 
@@ -180,6 +181,8 @@ class Action:
     because_of: str | None = None
     """The VM for whose sake a MakesRoom or Hop action is done."""
     template: VMTemplate | None = None
+    checks: tuple[CheckResult, ...] = ()
+    """Register only: the high-availability report of the VM."""
 
     @property
     def is_hop(self) -> bool:

@@ -13,7 +13,7 @@ from controller.model.plan import Action, ActionKind, ActionReason, Hold, HoldRe
 from controller.planning.disks import disk_holds
 from controller.planning.guards import create_hold, register_hold, start_hold
 from controller.planning.holds import gib, hold_on
-from controller.planning.preflight import is_fit, is_on_volume
+from controller.planning.preflight import availability, is_fit, is_on_volume
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -104,6 +104,7 @@ def _registration(
         target=view.title(fold(seen.host or "")),
         reason=ActionReason.NOT_HIGHLY_AVAILABLE,
     )
+    register = replace(register, checks=availability(want, seen, view.around))
     starts = want.start is StartPolicy.AFTER_REGISTRATION and seen.state is VMState.OFF
     if not starts or not _has_room(view, seen, taken):
         return [register]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.model.checks import CheckName, CheckVerdict
 from controller.model.desired import Conflict, StartPolicy
 from controller.model.history import IntentState
 from controller.model.observed import (
@@ -258,3 +259,13 @@ def test_a_spec_by_id_creates_nothing() -> None:
     plan = plan_for(observed(N1), by_id, past=past)
     assert plan.actions == ()
     assert plan.holds[0].reason is HoldReason.NO_TEMPLATE
+
+
+def test_a_registration_carries_its_report() -> None:
+    """The plan shows each check with result and remedy before anything happens."""
+    iso = vm("a", "n1", clustered=False, media_paths=(r"C:\iso\ws.iso",))
+    (action,) = plan_for(observed(N1, iso), desired("a", "n1", register=True)).actions
+    warned = [check for check in action.checks if check.verdict is CheckVerdict.WARNS]
+    assert [check.name for check in warned] == [CheckName.MEDIA]
+    assert warned[0].remedy
+    assert len(action.checks) > 10
