@@ -76,7 +76,7 @@ def _job_in_engine(agent: EngineNode, operation: str, given: dict[str, Any]) -> 
     while agent.call(operation, **given)["data"]["found"] == "Running":
         assert time.monotonic() < deadline, f"a job runs for {JOB_SECONDS} s"
         time.sleep(POLL_SECONDS)
-    jobs = agent.call("observe", clusterWide=False)["data"]["jobs"]
+    jobs = agent.call("observe", clusterWide=False, slowSeconds=300)["data"]["jobs"]
     return next(job for job in jobs if job["intent"] == given["intent"])
 
 

@@ -32,7 +32,7 @@ def start_creation(agent: EngineNode, name: str = "new") -> dict[str, Any]:
 
 
 def job_of(agent: EngineNode, intent: str) -> dict[str, Any]:
-    jobs = agent.call("observe", clusterWide=False)["data"]["jobs"]
+    jobs = agent.call("observe", clusterWide=False, slowSeconds=300)["data"]["jobs"]
     found: dict[str, Any] = next(job for job in jobs if job["intent"] == intent)
     return found
 

@@ -181,9 +181,8 @@ def at_rest(c: "Checker", order: Order) -> Found:
     wanted = ONLINE if order.kind == "moveRole" else OFFLINE
     if role["state"] != wanted:
         yield f"{c.what(order)}, its role shown in state {role['state']}"
-    if order.kind == "moveRole" and any(
-        disk["diskNumber"] is not None for disk in vm["equipment"]["disks"]
-    ):
+    disks = vm["equipment"]["disks"] if vm["equipment"] else []
+    if order.kind == "moveRole" and any(d["diskNumber"] is not None for d in disks):
         yield f"{c.what(order)}, shown with a pass-through disk"
 
 
@@ -339,7 +338,11 @@ def on_shared_volumes(c: "Checker", order: Order) -> Found:
         return
     mounts = tuple(f"{volume.mount.lower()}\\" for volume in c.world.cluster.volumes)
     equipment = vm["equipment"]
-    paths = [equipment["configurationPath"], *(disk["path"] for disk in equipment["disks"])]
+    if equipment is None:
+        yield f"{c.what(order)}, whose storage was not shown"
+        return
+    paths = [equipment[name] for name in ("configurationPath", "checkpointPath", "pagingPath")]
+    paths += [disk["path"] for disk in equipment["disks"]]
     if not all(f"{path}\\".lower().startswith(mounts) for path in paths if path):
         yield f"{c.what(order)}, which lies on {paths}"
 

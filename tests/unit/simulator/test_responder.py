@@ -352,3 +352,36 @@ def test_the_stages_are_those_of_the_world() -> None:
     assert ([vm["name"] for vm in source["vms"]], source["roles"]) == (["SQL01"], [])
     assert (target["vms"], target["roles"][0]["state"]) == ([], 4)
     assert target["roles"][0]["migration"]["state"] == 3
+
+
+def equipment(sim: World, seconds: int = 300) -> Any:
+    (vm,) = ask(sim, "HV01", "observe", clusterWide=False, slowSeconds=seconds)["vms"]
+    return vm["equipment"]
+
+
+def test_equipment_is_read_seldom_and_shown_with_its_age() -> None:
+    """What nobody can see from outside shows at the next reading; what changed to all appearance at
+    once; and an agent that starts has kept nothing."""
+    sim = any_world("name: A, node: HV01")
+    assert (equipment(sim)["ageSeconds"], equipment(sim)["media"]) == (0, [])
+    sim.insert_iso("A", "C:\\iso\\a.iso")
+    sim.advance_to(100)
+    assert (equipment(sim)["ageSeconds"], equipment(sim)["media"]) == (100, [])
+    assert equipment(sim, 100)["media"] != []
+    sim.eject_media("A")
+    assert equipment(sim)["media"] != []
+    sim.rename_vm("A", "B")
+    assert equipment(sim)["media"] == []
+    sim.insert_iso("B", "C:\\iso\\b.iso")
+    sim.jobs.forget("HV01")
+    assert equipment(sim)["media"] != []
+
+
+def test_only_so_many_vms_are_read_in_one_call() -> None:
+    """The first looks at a full node show the rest as not read yet, never as empty."""
+    sim = any_world(*(f"name: V{number}, node: HV01, memory: 256Mi" for number in range(40)))
+    look = {"clusterWide": False, "slowSeconds": 300}
+    first = ask(sim, "HV01", "observe", **look)["vms"]
+    assert sum(vm["equipment"] is None for vm in first) == 8
+    second = ask(sim, "HV01", "observe", **look)["vms"]
+    assert all(vm["equipment"] is not None for vm in second)
