@@ -11,6 +11,8 @@ from controller.model.observed import NodeObserved, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Verdict
 from controller.planning.audit_world import World, reasons_to_stay
 from controller.planning.cost import HARD, as_gib, place_cost, standing_cost
+from controller.planning.identity import roster
+from controller.planning.preflight import is_fit, surroundings
 
 STATES_MAX: Final = 4_096
 """Sets of departures weighed per node. Sound plans have as many as they have arrivals there."""
@@ -181,7 +183,8 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
 
     The bound gives each VM that may move its best node, where it would fit if all others with
     something to gain left; who is held, or only registered for now, stays. Where innocent VMs make
-    room, no node is called full.
+    room, no node is called full. Which node a VM may be on at all is said by the one table of
+    preflight checks, here as in the plan: it bears on what is best, never on what is safe.
     """
     policy = w.desired.policy
     cost = bound = 0
@@ -211,11 +214,14 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     for action in w.plan.actions:
         if action.kind is ActionKind.START and action.vm_id is not None:
             leaving[fold(action.target)] = leaving.get(fold(action.target), 0) - action.memory_bytes
+    around = surroundings(w.observed, roster(w.observed), policy, now) if gaining else None
     for want, vm, home, here in gaining:
         best = here
         for name, node in w.nodes.items():
             there = place_cost(want, policy, memory_bytes=vm.memory_bytes, home=home, node=name)
             if there >= best or not _fits(want, vm, node, w):
+                continue
+            if around is not None and not is_fit(want, vm, node, around):
                 continue
             free = room(w, name, later=True) + leaving.get(name, 0)
             if makes_room or vm.memory_bytes <= free:

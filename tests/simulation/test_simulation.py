@@ -66,6 +66,11 @@ def test_a_vm_leaves_a_node_outside_its_possible_owners_for_a_lesser_evil() -> N
     so the checker may call the cluster converged only once it is on one of them.
     """
     judged(draw(236))
+
+
+def test_a_plan_may_be_called_best_where_storage_keeps_vms_from_better_nodes() -> None:
+    """Seed 91: a volume was gone, and the audit held the bound against nodes that can't use it."""
+    judged(draw(91))
     owners = {"preferred": ["HV02"], "possible": ["HV02", "HV01"]}
     want = read_wants({"sql00": {"vm": {"name": "SQL00"}, "owners": owners}})["sql00"]
     assert want.is_better("HV01", than="HV03")
