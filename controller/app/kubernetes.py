@@ -11,20 +11,26 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.adapters.http.standby import make_standby
+from controller.adapters.kube.annotations import Annotations, pause_of
 from controller.adapters.kube.api import connect
+from controller.adapters.kube.events import EventRecorder
 from controller.adapters.kube.informer import Informer, WatchTiming
-from controller.adapters.kube.kinds import CLUSTER, OURS
+from controller.adapters.kube.kinds import CLUSTER, OURS, PLACEMENT
 from controller.adapters.kube.lease import Elector, LeaseTiming
+from controller.adapters.kube.memory import StatusJournal
+from controller.adapters.kube.secrets import SecretReader
 from controller.adapters.kube.source import Desk, Identity, Judged, KubernetesSource, clusters_of
 from controller.adapters.kube.writer import StatusWriter
 from controller.adapters.local.service import notify
+from controller.adapters.specs.once import check_identities
 from controller.app.process import Controller, Surroundings, tell_supervisor
 from controller.app.web import Web
 from controller.model.control import Stop, StopScope, StopSource
@@ -42,13 +48,13 @@ class Replica:
         self._settings = settings
         self._web = Web(settings.web_config)
         self._api = connect(_text(kubernetes.kubeconfig), kubernetes.namespace)
-        holder = f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{uuid.uuid4()}"
+        self._holder = f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{uuid.uuid4()}"
         timing = LeaseTiming(
             duration_seconds=kubernetes.lease_seconds[0],
             renew_seconds=kubernetes.lease_seconds[1],
             retry_seconds=kubernetes.lease_seconds[2],
         )
-        self._elector = Elector(self._api, kubernetes.lease, holder, timing)
+        self._elector = Elector(self._api, kubernetes.lease, self._holder, timing)
         self._news = asyncio.Event()
         watching = WatchTiming(
             watch_seconds=kubernetes.watch_seconds, silence_seconds=kubernetes.silence_seconds
@@ -60,7 +66,7 @@ class Replica:
         others = {kind: i for kind, i in self._informers.items() if kind != CLUSTER}
         self._source = KubernetesSource(others)
         self._switch = Switch(make_standby(self._elector.leads))
-        self._writer: StatusWriter | None = None
+        self._listeners: tuple[Callable[[], None], ...] = ()
 
     async def serve(self, listening: socket.socket) -> None:
         """Mirror, stand for the Lease, answer, and lead while we hold it; until cancelled."""
@@ -84,6 +90,7 @@ class Replica:
             await self._elector.wait_leading()
             await self._informers[CLUSTER].synced.wait()
             clusters = clusters_of(self._clusters)
+            check_identities(clusters)
             ends = [
                 asyncio.create_task(self._elector.wait_lost(), name="lease lost"),
                 asyncio.create_task(self._clusters_change(clusters), name="clusters change"),
@@ -99,23 +106,52 @@ class Replica:
         writer = StatusWriter(
             self._api, self._informers, clusters, self._judged, self._elector.leads
         )
-        surroundings = Surroundings(sources=(self._source,), stop=self._stop)
-        self._writer = writer
-        writer.look()
+        broken = asyncio.Event()
+        ends.append(asyncio.create_task(_set(broken), name="memory broken"))
+        journal = partial(
+            StatusJournal,
+            api=self._api,
+            clusters=[cluster.name for cluster in clusters],
+            term=str(uuid.uuid4()),
+            leads=self._elector.leads,
+            broke=broken.set,
+        )
+        surroundings = Surroundings(
+            sources=(self._source,),
+            stops=self._stops,
+            journal=journal,
+            secrets=SecretReader(self._api),
+        )
+        orders = Annotations(
+            self._api,
+            self._informers[CLUSTER],
+            self._informers[PLACEMENT],
+            wake=lambda cluster: controller.wake(cluster),
+            give=lambda demand: controller.give(demand),
+        )
+        events = EventRecorder(
+            self._api, self._informers[PLACEMENT], self._holder, self._elector.leads
+        )
         log.info("Leading", extra={"clusters": tuple(c.name for c in clusters)})
         try:
-            with Controller(self._settings, clusters, (writer,), surroundings) as controller:
+            with Controller(
+                self._settings, clusters, (writer, orders, events), surroundings
+            ) as controller:
                 self._switch.application = controller.application()
+                self._listeners = (writer.look, orders.look)
+                self._changed()
                 async with asyncio.TaskGroup() as group:
                     work = [
                         group.create_task(controller.reconcile(), name="reconcile"),
                         group.create_task(writer.run(), name="write statuses"),
+                        group.create_task(orders.run(), name="obey annotations"),
+                        group.create_task(events.run(), name="write Events"),
                     ]
                     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                     for task in work:
                         task.cancel()
         finally:
-            self._writer = None
+            self._listeners = ()
             self._switch.application = self._switch.standby
 
     async def _clusters_change(self, clusters: Sequence[Document]) -> None:
@@ -126,17 +162,18 @@ class Replica:
 
     def _changed(self) -> None:
         self._news.set()
-        if self._writer is not None:
-            self._writer.look()
+        for look in self._listeners:
+            look()
 
     def _judged(self) -> dict[Identity, Judged]:
         return {**self._source.judged, **self._clusters.judged}
 
-    def _stop(self) -> Stop | None:
-        """What keeps each command back that would leave after our time as the leader."""
+    def _stops(self, cluster: str) -> tuple[Stop, ...]:
+        """Also what keeps each command back that would leave after our time as the leader."""
+        paused = pause_of(self._informers[CLUSTER], cluster)
         if self._elector.leads():
-            return None
-        return Stop(
+            return paused
+        lost = Stop(
             id="lease",
             scope=StopScope.EVERYTHING,
             name="",
@@ -145,6 +182,7 @@ class Replica:
             reason="this replica leads no longer",
             since=datetime.now(UTC),
         )
+        return (lost, *paused)
 
 
 class Switch:
@@ -157,6 +195,10 @@ class Switch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the one of now answer."""
         await self.application(scope, receive, send)
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _marks(clusters: Sequence[Document]) -> tuple[tuple[str, str], ...]:

@@ -26,6 +26,7 @@ from controller.adapters.local.journal import SqliteJournal
 from controller.adapters.local.service import notify, watchdog_seconds
 from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics
 from controller.adapters.prometheus.table import CyclePhase
+from controller.adapters.winrm.credentials import Secrets
 from controller.adapters.winrm.logons import LogonGates
 from controller.app.reach import Reach
 from controller.app.sources import open_sources
@@ -40,12 +41,12 @@ from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
-from controller.model.control import Stop
+from controller.model.control import Demand, Stop
 from controller.model.desired import DesiredState
 from controller.model.document import Document
 from controller.planning.decide import decide
 from controller.planning.resolve import resolve
-from controller.ports import SpecSource, StatusSink
+from controller.ports import Journal, SpecSource, StatusSink
 from controller.settings import Settings
 
 P = ParamSpec("P")
@@ -62,8 +63,12 @@ class Surroundings:
     """What a process has from where it runs, besides files."""
 
     sources: Sequence[SpecSource] = ()
-    stop: Callable[[], Stop | None] = lambda: None
-    """A stop of everything by another hand; asked before each command, from any thread."""
+    stops: Callable[[str], tuple[Stop, ...]] = lambda cluster: ()
+    """What else stops a cluster; asked before each command, from any thread."""
+    secrets: Secrets | None = None
+    """Reads the accounts that a cluster names by `secretRef`; None where there are no secrets."""
+    journal: Callable[[Journal], Journal] = lambda local: local
+    """What keeps the past, given what keeps it on the disk."""
 
 
 class Controller:
@@ -80,7 +85,7 @@ class Controller:
         surroundings: Surroundings = Surroundings(),  # it is frozen
     ) -> None:
         """Raises SpecError if another process holds the state directory."""
-        self._settings = settings
+        self._secrets = surroundings.secrets
         self._clock = SystemClock()
         policies = {c.name: resolve(c, (), (), "").policy for c in clusters}
         self.metrics = Metrics(
@@ -106,7 +111,9 @@ class Controller:
             )
             self._stop_file = StopFile(settings.state / "STOP")
             self._memory = Memory(
-                journal, self._aside, lambda: self._stop_file.look() or surroundings.stop()
+                surroundings.journal(journal),
+                self._aside,
+                lambda cluster: (*self._stop_files(), *surroundings.stops(cluster)),
             )
             self._sources = open_sources(settings.specs, settings.state)
             stack.callback(self._sources.close)
@@ -214,6 +221,15 @@ class Controller:
             )
         )
 
+    def wake(self, cluster: str) -> None:
+        """Let the next cycle of a cluster begin at once, if it is one of ours."""
+        if cluster in self._reaches:
+            self._manager.wake(cluster)
+
+    async def give(self, demand: Demand) -> str:
+        """Obey a person, and say what holds now. Raises SpecError, JournalBroken."""
+        return await self._verbs.give(demand)
+
     async def explain(self, vm: str) -> list[dict[str, Any]]:
         """Explanations of every VM of that name, spec name or id, in all clusters."""
         found = []
@@ -253,6 +269,7 @@ class Controller:
                 cluster.name,
                 resolve(cluster, (), (), "").connection,
                 gates=gates,
+                secrets=self._secrets,
                 clock=self._clock,
                 aside=self._aside,
                 took=partial(self.metrics.time_phase, cluster.name, CyclePhase.OBSERVE),
@@ -260,6 +277,10 @@ class Controller:
             )
             for cluster in clusters
         }
+
+    def _stop_files(self) -> tuple[Stop, ...]:
+        stop = self._stop_file.look()
+        return (stop,) if stop is not None else ()
 
     def _barred(self, cluster: str, intent: str) -> str | None:
         return self._memory.barred(cluster, intent, self._clock.now())

@@ -6,6 +6,7 @@ from time import perf_counter
 from controller.adapters.prometheus.metrics import Traffic
 from controller.adapters.winrm.actuator import ClusterActuator
 from controller.adapters.winrm.calling import Barred
+from controller.adapters.winrm.credentials import Secrets
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
 from controller.adapters.winrm.observer import ClusterObserver, inline
@@ -25,12 +26,15 @@ class Reach:
         connection: Connection,
         *,
         gates: LogonGates,
+        secrets: Secrets | None = None,
         clock: Clock,
         aside: Aside | None = None,
         took: Callable[[float], None] = lambda seconds: None,
         barred: Barred = lambda intent: None,
     ) -> None:
-        self._nodes = WinRMNodes(connection, gates=gates, program=load_program(), barred=barred)
+        self._nodes = WinRMNodes(
+            connection, gates=gates, program=load_program(), barred=barred, secrets=secrets
+        )
         observer = ClusterObserver(
             cluster=cluster,
             seeds=connection.seeds,

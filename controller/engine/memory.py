@@ -26,14 +26,17 @@ class Memory:
     """The histories of all clusters of this process."""
 
     def __init__(
-        self, journal: Journal, aside: Aside, flag: Callable[[], Stop | None] = lambda: None
+        self,
+        journal: Journal,
+        aside: Aside,
+        flags: Callable[[str], tuple[Stop, ...]] = lambda cluster: (),
     ) -> None:
-        """`flag` looks at the flag file that stops everything, where there is one."""
+        """`flags` looks at what stops a cluster from outside, such as the flag file."""
         self._journal = journal
         self._aside = aside
         self._histories: dict[str, History] = {}
         self._ordering = asyncio.Lock()
-        self.orders = Orders(flag)
+        self.orders = Orders(flags)
         self.broken: str | None = None
         """Why nothing can be made durable; None while the journal is sound."""
 

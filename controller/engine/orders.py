@@ -21,9 +21,12 @@ EVERYTHING = ""
 class Orders:
     """What people ordered, by cluster."""
 
-    def __init__(self, flag: Callable[[], Stop | None]) -> None:
-        """`flag` looks at the flag file; it is asked before each command, so it must be quick."""
-        self._flag = flag
+    def __init__(self, flags: Callable[[str], tuple[Stop, ...]]) -> None:
+        """`flags` looks at what stops a cluster from outside, such as the flag file.
+
+        It is asked before each command, from any thread, so it must be quick.
+        """
+        self._flags = flags
         self._stops: dict[str, tuple[Stop, ...]] = {}
         self._approvals: dict[str, tuple[Approval, ...]] = {}
 
@@ -35,9 +38,8 @@ class Orders:
 
     def stops(self, cluster: str) -> tuple[Stop, ...]:
         """Those that concern the cluster or a part of it, the flag file's included."""
-        flag = self._flag()
         own = self.kept(cluster) if cluster != EVERYTHING else ()
-        return (*((flag,) if flag is not None else ()), *self.kept(EVERYTHING), *own)
+        return (*self._flags(cluster), *self.kept(EVERYTHING), *own)
 
     def kept(self, cluster: str) -> tuple[Stop, ...]:
         """Those that were ordered for just this, as the journal keeps them."""

@@ -24,6 +24,8 @@ class StopSource(StrEnum):
     FLAG_FILE = "FlagFile"
     SIGNAL = "Signal"
     CLUSTER_FLAG = "ClusterFlag"
+    ANNOTATION = "Annotation"
+    """On an object in Kubernetes, for as long as it stands there."""
     LEASE = "Lease"
     """Not ordered by anybody: another replica leads, or may lead by now."""
 

@@ -236,6 +236,15 @@ _STATUS: Mapping[str, Schema] = {
             first=_texts("The first twenty actions.", 20, 512),
             waitingForApproval=_texts("Digests that wait for somebody's yes.", 20, 128),
         ),
+        "approval": _text(
+            "The ownernode.io/approve that was taken up, and what became of it.", 1024
+        ),
+        "memory": _part(
+            "What the next leader must know: ids bound, moves counted, approvals, open intents.",
+            format=_text("How the data is written.", 64),
+            term=_text("Of the replica that leads; only it may write.", 64),
+            data=_text("Compressed; for the controller alone.", 1_200_000),
+        ),
     },
     "VirtualMachinePlacement": {
         "cluster": _text("The cluster that the VM was looked for in.", 253),

@@ -144,6 +144,8 @@ class Connection:
     pins: Mapping[str, str] = field(default_factory=dict)
     """Folded node name -> SHA-256 of its certificate, in place of an authority."""
     ntlm_over_http: bool = False
+    credentials_secret: str | None = None
+    """Name of a Kubernetes secret in the controller's own namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

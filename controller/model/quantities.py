@@ -107,11 +107,19 @@ class Duration:
     def __get_pydantic_json_schema__(
         self, _: CoreSchema, __: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
+        low, high = format_duration(self.minimum_seconds), format_duration(self.maximum_seconds)
         return {
             "type": "string",
             "pattern": f"^{DURATION_PATTERN}$",
             "minLength": 2,
             "maxLength": 21,
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"duration(self) >= duration('{low}') && "
+                    f"duration(self) <= duration('{high}')",
+                    "message": f"must be a duration from {low} to {high}",
+                }
+            ],
         }
 
 

@@ -213,6 +213,9 @@ def _connection(spec: FailoverClusterSpec) -> Connection:
         authentication=connection.authentication,
         credentials_file=connection.credentials.file,
         credentials_env=connection.credentials.env,
+        credentials_secret=connection.credentials.secret_ref.name
+        if connection.credentials.secret_ref
+        else None,
         ca_file=connection.tls.ca if connection.tls else None,
         pins=_read_only({fold(n): pin for n, pin in connection.tls.pins.items()})
         if connection.tls

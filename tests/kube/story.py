@@ -84,6 +84,11 @@ def replica(
         end_process(process)
 
 
+def team(server: ApiServer, name: str) -> None:
+    """A namespace."""
+    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
 def placement(name: str, vm: str, *preferred: str, namespace: str = "team-a") -> dict[str, Any]:
     """A VirtualMachinePlacement."""
     return {

@@ -5,20 +5,16 @@ from pathlib import Path
 import pytest
 
 from tests.kube.api_server import ApiServer
-from tests.kube.story import condition, placement, replica, simulated
+from tests.kube.story import condition, placement, replica, simulated, team
 
 WITHIN = "--timeout=50s"
 pytestmark = pytest.mark.timeout(180)
 
 
-def namespace(server: ApiServer, name: str) -> None:
-    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-
-
 def test_applied_placement_moves_its_vm_and_becomes_ready(clean: ApiServer, tmp_path: Path) -> None:
     """`kubectl apply`, `kubectl wait`, and `kubectl get vmp` tells the story."""
     server = clean
-    namespace(server, "team-a")
+    team(server, "team-a")
     with simulated(tmp_path / "world") as cluster, replica(server, tmp_path / "a"):
         server.apply(cluster, placement("sql01", "SQL01", "HV02"))
         server.kubectl(

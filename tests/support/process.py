@@ -378,10 +378,10 @@ class Site:
             journal.close()
             aside.close()
 
-    def _look_at_stop_file(self) -> Stop | None:
+    def _look_at_stop_file(self, _: str) -> tuple[Stop, ...]:
         if self.stop_file is None:
-            return None
-        return Stop(
+            return ()
+        stop = Stop(
             id="flag-file",
             scope=StopScope.EVERYTHING,
             name="",
@@ -390,6 +390,7 @@ class Site:
             reason=self.stop_file,
             since=EPOCH,
         )
+        return (stop,)
 
     def _command_leaves(self, action: Action, intent_id: str) -> None:
         if self._leaving is not None:

@@ -71,14 +71,15 @@ class Elector:
 
     async def run(self) -> None:
         """Try to hold the Lease until cancelled."""
+        led = False
         while True:
-            was = self.leads()
             try:
                 await self._hold()
             except (Unreachable, Refused) as error:
                 log.warning("The lease can't be had", extra={"reason": str(error)})
-            if self.leads() != was:
-                log.warning("Leading" if not was else "Leading no longer")
+            if self.leads() != led:
+                log.warning("Leading no longer" if led else "Leading")
+            led = self.leads()
             async with self._news:
                 self._news.notify_all()
             await asyncio.sleep(self._timing.retry_seconds)

@@ -57,7 +57,11 @@ def read_clusters(config: Path) -> tuple[Document, ...]:
     files, findings = _folder(config) if config.is_dir() else ({str(config): bytes_of(config)}, ())
     reading = read_documents(files, allowed=OPERATOR_KINDS)
     _refuse((*findings, *reading.findings))
-    _check_identities(reading.documents)
+    for cluster in reading.documents:
+        assert isinstance(cluster.model, FailoverCluster)
+        if cluster.model.spec.connection.credentials.secret_ref is not None:
+            raise SpecError(f"{cluster.place}: secretRef is for `run --kubernetes` only")
+    check_identities(reading.documents)
     return reading.documents
 
 
@@ -91,19 +95,19 @@ def choose_cluster(clusters: Sequence[Document], name: str | None) -> Document:
     return found[0]
 
 
-def _check_identities(clusters: Sequence[Document]) -> None:
+def check_identities(clusters: Sequence[Document]) -> None:
     """One Kerberos identity a process: its tickets and its krb5.conf belong to the process.
 
     Several on one cache have been seen to throw one another out (rundeck/rundeck-winrm #118).
     """
-    found: dict[tuple[str | None, str | None], Document] = {}
+    found: dict[str, Document] = {}
     for cluster in clusters:
         assert isinstance(cluster.model, FailoverCluster)
         connection = cluster.model.spec.connection
         if connection.authentication == "Kerberos":
-            found[connection.credentials.file, connection.credentials.env] = cluster
+            found[connection.credentials.model_dump_json()] = cluster
     if len(found) > 1:
-        names = ", ".join(f"{c.name} ({c.file}:{c.line})" for c in found.values())
+        names = ", ".join(f"{c.name} ({c.place})" for c in found.values())
         raise SpecError(
             f"{names} log on by Kerberos with credentials of their own; one process has one"
             " Kerberos identity: give them the same credentials, or run a controller for each"

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +85,10 @@ class Credentials:
         return frozenset(name for name, value in given.items() if value)
 
 
+Secrets = Callable[[str], Mapping[str, str]]
+"""Name -> what the secret holds, read anew each time. Raises SpecError; may block."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialSource:
     """Where credentials are read anew before each log-on, so that a rotated one is taken up."""
@@ -92,6 +96,9 @@ class CredentialSource:
     file: str | None = None
     env: str | None = None
     """Name of an environment variable that holds the same two lines."""
+    secret: str | None = None
+    """Name of a secret with the keys `username` and `password`, or of another form's names."""
+    secrets: Secrets | None = field(default=None, compare=False)
 
     def read(self) -> Credentials:
         """The credentials of now. Raises SpecError, which never quotes the content."""
@@ -109,6 +116,11 @@ class CredentialSource:
             if (content := os.environ.get(self.env)) is None:
                 raise SpecError(f"{place} with the credentials is not set; expected {_FORM}")
             text = content
+        elif self.secret is not None:
+            place = f"secret {self.secret}"
+            if self.secrets is None:
+                raise SpecError(f"{place} can be read with `run --kubernetes` only")
+            text = "".join(f"{name}={value}\n" for name, value in self.secrets(self.secret).items())
         else:
             raise SpecError(f"no credentials are configured; expected a file or env of {_FORM}")
         return parse_credentials(text, place)

@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.adapters.winrm.agent import NodeAgent
 from controller.adapters.winrm.calling import Barred
-from controller.adapters.winrm.credentials import CredentialSource
+from controller.adapters.winrm.credentials import CredentialSource, Secrets
 from controller.adapters.winrm.endpoints import endpoint_of
 from controller.adapters.winrm.kerberos import Tickets
 from controller.adapters.winrm.logons import LogonGates
@@ -34,12 +34,18 @@ class WinRMNodes:
         program: AgentProgram,
         limits: Limits | None = None,
         barred: Barred = lambda intent: None,
+        secrets: Secrets | None = None,
     ) -> None:
         """`barred` is asked by a node's thread right before a command is sent; see `Barred`."""
         self.calls: Counter[tuple[str, str]] = Counter()
         self._connection = connection
         self._gate = gates.gate(
-            CredentialSource(file=connection.credentials_file, env=connection.credentials_env)
+            CredentialSource(
+                file=connection.credentials_file,
+                env=connection.credentials_env,
+                secret=connection.credentials_secret,
+                secrets=secrets,
+            )
         )
         self._tickets: Tickets | None = None
         self._program = program

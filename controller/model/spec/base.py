@@ -267,5 +267,12 @@ def exactly_one(part: Part, *at: str | int) -> Iterator[Contradiction]:
 def exactly_one_rule(*names: str) -> JsonDict:
     """The same for a Kubernetes API server, in CEL."""
     terms = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
-    message = f"give exactly one of {', '.join(names)}"
-    return {"x-kubernetes-validations": [{"rule": f"{terms} == 1", "message": message}]}
+    return rule(f"{terms} == 1", f"give exactly one of {', '.join(names)}")
+
+
+def rule(condition: str, message: str) -> JsonDict:
+    """What a schema can't say, for a Kubernetes API server, in CEL; `self` is the part itself.
+
+    Defaults are filled in before it is asked.
+    """
+    return {"x-kubernetes-validations": [{"rule": condition, "message": message}]}

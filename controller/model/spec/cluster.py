@@ -31,6 +31,7 @@ from controller.model.spec.base import (
     exactly_one,
     exactly_one_rule,
     repeated,
+    rule,
 )
 from controller.model.window import parse_cron
 
@@ -90,6 +91,13 @@ class TLS(Part):
 class Connection(Part):
     """How the nodes are reached. There is no way to skip the check of a certificate."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rule(
+            "!self.ntlmOverHTTP || self.authentication == 'NTLM'",
+            "ntlmOverHTTP means something with authentication NTLM only",
+        )
+    )
+
     nodes: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=64)] = Field(
         description="Full DNS names of the nodes to ask first; the other nodes are discovered.",
         json_schema_extra=ATOMIC,
@@ -130,6 +138,10 @@ class ClusterNode(Part):
 
 class MigrationLimits(Part):
     """How many live migrations may run at once; never more than the cluster's own limit."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rule("self.perCluster >= self.perNode", "perCluster not below perNode")
+    )
 
     per_node: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Migrations at a node at once, in and out counted together."

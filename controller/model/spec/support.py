@@ -16,7 +16,6 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
     "FailoverCluster": {
         "spec.connection.transport": frozenset({"WinRM"}),
         "spec.connection.authentication": frozenset({"Kerberos", "NTLM", "Certificate", "Basic"}),
-        "spec.connection.credentials.secretRef": frozenset(),
         "spec.nodes.labels": frozenset(),
         "spec.nativePolicy": frozenset({"Ignore"}),
     },

@@ -57,7 +57,7 @@ STOP = Stop(
 )
 def test_a_stop_forbids_what_it_names(scope: StopScope, name: str, forbids: bool) -> None:
     """Names as Windows compares them; a node's both ends."""
-    orders = Orders(lambda: None)
+    orders = Orders(lambda cluster: ())
     orders.add("demo", replace(STOP, scope=scope, name=name))
     found = orders.forbid("demo", INTENT, EPOCH)
     assert found == ("anna ordered a stop (fire drill)" if forbids else None)
@@ -66,7 +66,7 @@ def test_a_stop_forbids_what_it_names(scope: StopScope, name: str, forbids: bool
 
 def test_a_stop_ends_at_its_time() -> None:
     """To the second, also in front of a command."""
-    orders = Orders(lambda: None)
+    orders = Orders(lambda cluster: ())
     orders.add("", replace(STOP, scope=StopScope.EVERYTHING, until=EPOCH + timedelta(hours=2)))
     for seconds, forbids in ((7199, True), (7200, False)):
         now = EPOCH + timedelta(seconds=seconds)
@@ -78,7 +78,7 @@ def test_a_stop_ends_at_its_time() -> None:
 def test_the_file_is_looked_at_each_time() -> None:
     """No cycle and no timer stands between it and the next command."""
     flag: list[Stop] = []
-    orders = Orders(lambda: flag[0] if flag else None)
+    orders = Orders(lambda cluster: tuple(flag))
     assert orders.forbid("demo", INTENT, EPOCH) is None
     flag.append(replace(STOP, scope=StopScope.EVERYTHING, source=StopSource.FLAG_FILE))
     assert orders.forbid("demo", INTENT, EPOCH) is not None
@@ -88,7 +88,7 @@ def test_the_file_is_looked_at_each_time() -> None:
 
 def test_an_order_given_during_a_cycle_is_not_lost_with_it() -> None:
     """The cycle's history began before; keeping it must not undo the stop."""
-    orders = Orders(lambda: None)
+    orders = Orders(lambda cluster: ())
     began_with = orders.told(History(cluster="demo"))
     orders.add("demo", STOP)
     orders.note(began_with)

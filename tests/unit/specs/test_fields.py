@@ -32,6 +32,9 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.connection.authentication": f"{LOGONS}::test_basic_is_never_spoken_in_clear_text",
         "spec.connection.credentials.file": f"{HERE}::test_account_is_read_from_the_file",
         "spec.connection.credentials.env": f"{HERE}::test_account_is_read_from_the_environment",
+        "spec.connection.credentials.secretRef.name": (
+            "tests/kube/test_orders.py::test_account_of_a_secret_is_read_again_when_it_changes"
+        ),
         "spec.connection.tls.ca": (
             f"{LOGONS}::test_unknown_authority_gets_no_byte_of_the_credentials"
         ),
@@ -186,10 +189,6 @@ ISO = r"iso: 'C:\ClusterStorage\Volume1\iso\ws2025.iso'"
 REFUSED = (
     (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
     (CLUSTER.replace("NTLM", "NTLM\n    transport: PSRP"), "PSRP is not supported yet"),
-    (
-        CLUSTER.replace("{file: /run/secrets/hv}", "{secretRef: {name: hv}}"),
-        "secretRef: is not supported yet",
-    ),
     (f"{CLUSTER}  nodes: [{{name: HV01, labels: {{a: b}}}}]\n", "labels: is not supported yet"),
     (f"{CLUSTER}  nativePolicy: Report\n", "Report is not supported yet (expected Ignore)"),
     (placement("a").replace("true,", "true, priority: High,"), "priority: is not supported yet"),
