@@ -80,6 +80,11 @@ def _tables(explanation: dict[str, Any]) -> list[Table]:
             rows=cells((w["explanation"], w["resolution"]) for w in explanation["impossible"]),
         ),
         Table(
+            title="Settings of its role that are not as declared",
+            columns=("SETTING", "NOW", "DECLARED", "WHY NOT WRITTEN"),
+            rows=cells(part.values() for part in explanation["roleSettings"]),
+        ),
+        Table(
             title="High availability",
             columns=("CHECK", "VERDICT", "FOUND", "REMEDY"),
             rows=cells(check.values() for check in explanation["highAvailability"]),

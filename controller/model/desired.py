@@ -98,6 +98,8 @@ class VMDesired:
     accepts: frozenset[str] = frozenset()
     """Names of checks whose blocking finding the spec accepts."""
     start: StartPolicy = StartPolicy.NEVER
+    priority: int | None = None
+    """Of its role; None: whatever it is."""
     migration: MigrationKind = MigrationKind.LIVE
     suspended: bool = False
     template: VMTemplate | None = None

@@ -159,6 +159,8 @@ class Role:
     preferred_owners: tuple[str, ...] = ()
     possible_owners: tuple[str, ...] = ()
     """Nodes allowed by both of the VM's resources."""
+    owners_differ: bool = False
+    """Whether one of the two allows a node that the other does not."""
     priority: int = 2000
     persistent_online: bool = True
     """False: somebody stopped it on purpose."""

@@ -30,12 +30,21 @@ class Balancer(StrEnum):
     COEXIST = "Coexist"
 
 
+class NativePolicy(StrEnum):
+    """What is done about a role's own settings: owner lists, failback, priority."""
+
+    IGNORE = "Ignore"
+    REPORT = "Report"
+    MANAGE = "Manage"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The limits within which one cluster may be changed."""
 
     mode: Mode = Mode.OBSERVE
     balancer: Balancer = Balancer.REFUSE
+    native_policy: NativePolicy = NativePolicy.IGNORE
     interval_seconds: float = 15.0
     """Between two cycles with nothing in flight; after a completion the next look is sooner."""
     busy_interval_seconds: float = 2.0

@@ -10,6 +10,7 @@ from controller.model.history import ForeignMove, Intent
 from controller.model.observed import Gap, Migration, NodeObserved
 from controller.model.plan import Action, ActionKind, AuditFinding, Hold, Plan, Verdict
 from controller.model.policy import Mode
+from controller.model.setting import Change
 from controller.model.source import SourceState
 
 
@@ -54,6 +55,8 @@ class VMReport:
     hold: Hold | None = None
     migration: Migration | None = None
     intent: Intent | None = None
+    differs: tuple[Change, ...] = ()
+    """Settings of its role that are not as the specs say; none where the cluster ignores them."""
     ha: tuple[CheckResult, ...] = ()
     """The high-availability report, where its spec asks for registration."""
     sentence: str = ""

@@ -23,7 +23,7 @@ from controller.model.desired import (
 from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.names import fold
-from controller.model.policy import Balancer, Mode, Policy
+from controller.model.policy import Balancer, Mode, NativePolicy, Policy
 from controller.model.source import SourceState
 from controller.model.spec import FailoverCluster, VirtualMachinePlacement
 from controller.model.spec.cluster import FailoverClusterSpec, Window
@@ -155,10 +155,15 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
         register=availability.registers,
         accepts=frozenset(name[0].lower() + name[1:] for name in availability.accept),
         start=StartPolicy(availability.start),
+        priority=_PRIORITIES[availability.priority] if availability.priority else None,
         migration=MigrationKind(spec.migration.kind),
         suspended=spec.suspend,
         template=_template(spec.template, name or "") if spec.template is not None else None,
     )
+
+
+_PRIORITIES = {"NoAutoStart": 0, "Low": 1000, "Medium": 2000, "High": 3000}
+"""Of a cluster group (Microsoft docs, CLUSTER_GROUP_PRIORITY)."""
 
 
 def _template(template: Template, name: str) -> VMTemplate:
@@ -228,6 +233,7 @@ def _policy(spec: FailoverClusterSpec) -> Policy:
     policy = Policy(
         mode=Mode(spec.mode),
         balancer=Balancer(spec.balancer),
+        native_policy=NativePolicy(spec.native_policy),
         interval_seconds=spec.interval_seconds,
         moves_per_node_max=spec.migration.per_node,
         moves_per_cluster_max=spec.migration.per_cluster,

@@ -18,6 +18,7 @@ from controller.model.plan import (
     Verdict,
 )
 from controller.model.report import ClusterReport, Outcome, OutcomeResult
+from controller.model.setting import Change, Setting
 
 HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.CLUSTER_CHANGED: "another cluster answers ({found}) than the one that the journal is"
@@ -120,6 +121,14 @@ WHY: Final[dict[ActionReason, str]] = {
 }
 
 
+SETTINGS: Final[dict[Setting, str]] = {
+    Setting.FAILBACK: "failback",
+    Setting.POSSIBLE_OWNERS: "possible owners",
+    Setting.PREFERRED_OWNERS: "preferred owners",
+    Setting.PRIORITY: "priority",
+}
+
+
 def hold_sentence(hold: Hold) -> str:
     """Why a change does not start now, as the second half of a sentence."""
     words = defaultdict(str, hold.evidence)
@@ -199,17 +208,27 @@ def vm_sentence(
     way: tuple[str | None, str | None],
     hold: Hold | None,
     action: Action | None,
+    differs: tuple[Change, ...] = (),
 ) -> str:
     """Where the VM stands. `action` is what the plan does with it first, if anything.
 
     `way` is where it comes from and goes to while it moves: the owner changes before the move ends.
     """
     where = _where(standing, want, way)
+    if differs:
+        where += f"; its role is not set as declared ({'; '.join(map(change_words, differs))})"
     if hold is not None:
         return f"{where}; {hold_sentence(hold)}."
     if action is not None:
         return f"{where}; next: {action_sentence(action)}."
     return f"{where}."
+
+
+def change_words(change: Change) -> str:
+    """What is otherwise, and why it stays so, if it does."""
+    before, after = (", ".join(values) or "none" for values in (change.before, change.after))
+    words = f"{SETTINGS[change.setting]} {before} -> {after}"
+    return f"{words}, not written: {change.not_written}" if change.not_written else words
 
 
 def _where(standing: Standing, want: VMDesired | None, way: tuple[str | None, str | None]) -> str:

@@ -11,9 +11,11 @@ from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import AuditFinding, Hold, Plan, Standing, Verdict
 from controller.model.report import ClusterReport, Outcome, VMReport
+from controller.model.setting import Change
 from controller.model.source import short
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
 from controller.planning.identity import roster
+from controller.planning.native import differences
 from controller.planning.preflight import availability, surroundings
 from controller.planning.sentences import (
     foreign_sentence,
@@ -92,6 +94,7 @@ class _Reporter:
     ) -> None:
         vms = roster(observed)
         self._seen = vms.by_id
+        self._observed, self._policy = observed, desired.policy
         self._around = surroundings(observed, vms, desired.policy, observed.completed_at)
         self._wants = {want.key: want for want in desired.vms}
         self._conflicts = {conflict.key: conflict for conflict in desired.conflicts}
@@ -104,6 +107,7 @@ class _Reporter:
         key = standing.key
         want, seen = self._wants.get(key), self._seen.get(standing.vm_id or "")
         hold, intent = self._holds.get(key), self._intents.get(key)
+        differs = self._differences(want, seen)
         migration = seen.migration if seen is not None else None
         ways = [(m.source, m.target) for m in (migration, intent) if m is not None]
         return VMReport(
@@ -119,6 +123,7 @@ class _Reporter:
             migration=migration,
             intent=intent,
             generation=want.generation if want is not None else 0,
+            differs=differs,
             ha=self._checks(want, seen),
             sentence=vm_sentence(
                 standing,
@@ -129,11 +134,17 @@ class _Reporter:
                 ),
                 hold=hold,
                 action=self._actions.get(key),
+                differs=differs,
             ),
         )
 
     def _specs_in_conflict(self, key: str) -> str:
         return ", ".join(want.spec_name for want in self._conflicts[key].vms)
+
+    def _differences(self, want: VMDesired | None, seen: VMObserved | None) -> tuple[Change, ...]:
+        if want is None:
+            return ()
+        return differences(want, seen, self._observed, self._policy)
 
     def _checks(self, want: VMDesired | None, seen: VMObserved | None) -> tuple[CheckResult, ...]:
         if want is None or seen is None or not want.register:
@@ -172,10 +183,11 @@ class _State:
     verdict: Verdict
     owner: str | None
     held: str | None
+    differs: tuple[Change, ...]
 
 
 def _state(vm: VMReport) -> _State:
-    return _State(vm.verdict, vm.owner, vm.hold.reason if vm.hold is not None else None)
+    return _State(vm.verdict, vm.owner, vm.hold.reason if vm.hold is not None else None, vm.differs)
 
 
 def _first_sentence(report: ClusterReport) -> str:

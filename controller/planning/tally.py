@@ -229,6 +229,7 @@ def spec_digest(want: VMDesired) -> str:
         want.migration.value,
         want.suspended,
         want.template,
+        *((("priority", want.priority),) if want.priority is not None else ()),
     )
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from controller.model.checks import CheckVerdict
 from controller.model.plan import Action, Hold
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
+from controller.planning.sentences import change_words
 from tests.support.virtual_time import EPOCH
 
 
@@ -61,6 +62,9 @@ class Narrator:
             self._once(f"audit {finding}", f"AUDIT {finding.rule}: {finding.detail}")
         for vm in report.vms:
             self._once(f"vm {vm.key}", _standing(vm))
+            for change in vm.differs:
+                said = f"{vm.vm} is not set as declared: {change_words(change)}"
+                self._once(f"differs {vm.key} {change.setting}", said)
             for check in vm.ha:
                 if check.verdict is not CheckVerdict.PASSES:
                     said = f"{check.name} {check.verdict}: {check.found}"

@@ -116,6 +116,11 @@ def _limits_owners(play: "Play", m: re.Match[str]) -> None:
     play.site.world.set_possible_owners(m["vm"], m["nodes"].split(", "))
 
 
+def _allows_failback(play: "Play", m: re.Match[str]) -> None:
+    role = play.site.world.role(m["vm"])
+    play.site.world.set_preferred_owners(m["vm"], role.preferred, failback=True)
+
+
 def _pauses(play: "Play", m: re.Match[str]) -> None:
     play.site.world.pause_node(m["node"], drain_roles=False)
 
@@ -275,6 +280,7 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"admin locks {_VM}", _locks),
     (rf"admin unlocks {_VM}", _unlocks),
     (rf"admin lets {_VM} run on (?P<nodes>.+) only", _limits_owners),
+    (rf"admin allows the failback of {_VM}", _allows_failback),
     (rf"admin pauses {_NODE}", _pauses),
     (rf"admin drains {_NODE}", _drains),
     (rf"admin resumes {_NODE}", _resumes),

@@ -64,6 +64,12 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert len(play.witness.orders) == wanted, play.witness.orders
             case "commands":
                 assert len(play.world.commands) == wanted, play.world.commands
+            case "roles":
+                assert {name: _settings(play, name) for name in wanted} == wanted
+            case "differs":
+                assert play.report is not None
+                told = {vm.vm: [c.setting.value for c in vm.differs] for vm in play.report.vms}
+                assert {name: told[name] for name in wanted} == wanted
             case "epoch":
                 assert play.world.cluster.parameters["ownernodeepoch"][1] == wanted
             case "moves":
@@ -73,3 +79,17 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert moves == wanted
             case _:
                 raise AssertionError(f"no end is called {end!r}")
+
+
+def _settings(play: Play, vm: str) -> dict[str, Any]:
+    """A role's own settings, the possible owners of its two resources where they differ."""
+    role = play.world.role(vm)
+    owners = {"possible": role.possible}
+    if role.possible != role.possible_configuration:
+        owners["configuration"] = role.possible_configuration
+    return {
+        "failback": role.auto_failback,
+        **owners,
+        "preferred": role.preferred,
+        "priority": role.priority,
+    }

@@ -11,7 +11,7 @@ from controller.model.observed import ObservedState, VMObserved
 from controller.model.report import ClusterReport, VMReport
 from controller.planning.candidates import Candidate, candidates
 from controller.planning.releases import RELEASES
-from controller.planning.sentences import action_sentence, hold_sentence
+from controller.planning.sentences import SETTINGS, action_sentence, hold_sentence
 
 SCHEMA = "ownernode.io/explanation/v1"
 MOVES_SHOWN_MAX = 10
@@ -85,6 +85,15 @@ def _declared(
             for wish in report.plan.impossible
             if standing.vm in wish.vms
         ],
+        "roleSettings": [
+            {
+                "setting": SETTINGS[change.setting],
+                "now": ", ".join(change.before) or "none",
+                "declared": ", ".join(change.after),
+                "notWritten": change.not_written,
+            }
+            for change in standing.differs
+        ],
         "highAvailability": [
             {
                 "check": check.name,
@@ -121,6 +130,7 @@ def _rules(want: VMDesired) -> dict[str, Any]:
         "failback": want.failback.value,
         "register": want.register,
         "start": want.start.value,
+        "priority": want.priority,
         "migration": want.migration.value,
         "suspend": want.suspended,
     }

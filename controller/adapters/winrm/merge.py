@@ -431,6 +431,7 @@ def _role(role: _RoleSeen) -> Role:
         owners,
         preferred_owners=facts.preferred_owners,
         possible_owners=_owners_of_both(facts.possible_machine, facts.possible_configuration),
+        owners_differ=_differ(facts.possible_machine, facts.possible_configuration),
         priority=facts.priority,
         persistent_online=facts.persistent_state != 0,
         failback=facts.failback != 0,
@@ -444,6 +445,11 @@ def _owners_of_both(machine: tuple[str, ...], configuration: tuple[str, ...]) ->
     """The possible owners of both resources, as the machine's list spells them."""
     folded = {fold(name) for name in configuration}
     return tuple(name for name in machine if fold(name) in folded)
+
+
+@lru_cache(maxsize=256)
+def _differ(machine: tuple[str, ...], configuration: tuple[str, ...]) -> bool:
+    return {fold(name) for name in machine} != {fold(name) for name in configuration}
 
 
 def _migration(hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) -> Migration | None:

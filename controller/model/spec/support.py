@@ -17,10 +17,9 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
         "spec.connection.transport": frozenset({"WinRM"}),
         "spec.connection.authentication": frozenset({"Kerberos", "NTLM", "Certificate", "Basic"}),
         "spec.nodes.labels": frozenset(),
-        "spec.nativePolicy": frozenset({"Ignore"}),
+        "spec.nativePolicy": frozenset({"Ignore", "Report"}),
     },
     "VirtualMachinePlacement": {
-        "spec.highAvailability.priority": frozenset(),
         "spec.migration.processorCompatibility": frozenset({"Unmanaged"}),
     },
     "PlacementRule": {"spec": frozenset()},

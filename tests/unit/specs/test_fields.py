@@ -60,6 +60,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.brakes.movesPerVMPerDay": "contested_vm",
         "spec.brakes.cooldown": f"{HERE}::test_cooldown_holds_a_vm_that_was_just_moved",
         "spec.allowedNamespaces": f"{HERE}::test_namespace_counts_only_where_it_is_allowed",
+        "spec.nativePolicy": "native_report",
         "spec.balancer": "balancer_coexist",
         "spec.foreignMoves.respect": "administrators_move",
         "spec.timing.settle": (f"{HERE}::test_settle_time_decides_when_a_lost_command_is_not_done"),
@@ -77,6 +78,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         ),
         "spec.owners.failback": "failback_never",
         "spec.highAvailability.accept": "availability_accepted",
+        "spec.highAvailability.priority": "native_report",
         "spec.highAvailability.register": "two_vms_without_ha",
         "spec.highAvailability.start": "start_once",
         "spec.migration.kind": "migration_never",
@@ -190,8 +192,10 @@ REFUSED = (
     (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
     (CLUSTER.replace("NTLM", "NTLM\n    transport: PSRP"), "PSRP is not supported yet"),
     (f"{CLUSTER}  nodes: [{{name: HV01, labels: {{a: b}}}}]\n", "labels: is not supported yet"),
-    (f"{CLUSTER}  nativePolicy: Report\n", "Report is not supported yet (expected Ignore)"),
-    (placement("a").replace("true,", "true, priority: High,"), "priority: is not supported yet"),
+    (
+        f"{CLUSTER}  nativePolicy: Manage\n",
+        "Manage is not supported yet (expected Ignore or Report)",
+    ),
     (
         placement("a").replace("Live}", "Live, processorCompatibility: Enabled}"),
         "Enabled is not supported yet (expected Unmanaged)",
