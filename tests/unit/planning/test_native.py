@@ -49,7 +49,7 @@ def test_the_owner_node_always_stays_a_possible_owner(owner: str) -> None:
 def test_both_ends_of_a_migration_stay_possible_owners() -> None:
     """A role that arrives where it may not be would be nowhere."""
     seen = replace(
-        sql("n3"), migration=Migration(phase=MigrationPhase.TRANSFER, source="n3", target="n4")
+        sql("n3"), migration=Migration(phase=MigrationPhase.UNKNOWN, source="n3", target="n4")
     )
     assert "PossibleOwners" not in found(desired("sql", "n1", possible=("n1", "n2")), seen)
 
