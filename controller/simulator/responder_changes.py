@@ -22,10 +22,12 @@ _FENCE = "notStopped epochCurrent"
 _MOVE = (
     "vmHere roleExists owner vmRunning roleOnline notQueued notLocked noMigration notBusy "
     "targetExists targetUp targetNotDraining targetNotIsolated targetNotQuarantined "
-    "targetNotAvoided targetPossible"
+    "targetNotAvoided targetPossible mediaShared"
 )
 _START = "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigration notBusy nodeUp"
-_REGISTER = "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp"
+_REGISTER = (
+    "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp storageShared"
+)
 _CREATE = (
     "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist "
     "disksUnattached mediaExists driveExists switchExists volumeHasRoom"

@@ -255,6 +255,43 @@ def _target_possible(case: Case) -> Finding:
     return None
 
 
+def _media_shared(case: Case) -> Finding:
+    drives = _objects(case.seen["vm"], "DVDDrives")
+    return _first_local(
+        case, [str(d.properties["Path"] or "") for d in drives if _enum(d, "DvdMediaType")]
+    )
+
+
+def _storage_shared(case: Case) -> Finding:
+    vm = case.seen["vm"]
+    paths: dict[str, list[Value]] = {
+        "configuration": [vm.properties["ConfigurationLocation"]],
+        "disks": [drive.properties["Path"] for drive in _objects(vm, "HardDrives")],
+        "checkpoints": [vm.properties["SnapshotFileLocation"]],
+        "smartPaging": [vm.properties["SmartPagingFilePath"]],
+    }
+    match case.arguments.get("accepts", []):
+        case list(accepts):
+            asked = [
+                path for check, found in paths.items() if check not in accepts for path in found
+            ]
+        case _:
+            raise BadCall("accepts must be a list.")
+    return _first_local(case, [str(path) for path in asked if path])
+
+
+def _first_local(case: Case, paths: list[str]) -> Finding:
+    """The first path that is on no cluster shared volume and on no SMB share."""
+    if not paths:
+        return None
+    mounts = tuple(fold(mount) + "\\" for mount in _volumes(case))
+    for path in paths:
+        share = path.startswith("\\\\") and not path.startswith(("\\\\?\\", "\\\\.\\"))
+        if not share and not (fold(path) + "\\").startswith(mounts):
+            return path or Absent()
+    return None
+
+
 def _not_clustered(case: Case) -> Finding:
     clustered = bool(case.seen["vm"].properties["IsClustered"]) or bool(_groups_of_vm(case))
     return _unless(not clustered, "clustered")
@@ -337,16 +374,7 @@ def _switch_exists(case: Case) -> Finding:
 
 def _volume_has_room(case: Case) -> Finding:
     """Each volume by itself; a disk that is on no volume finds no room."""
-    free: dict[str, int | None] = {}
-    for volume in case.run("Get-ClusterSharedVolume"):
-        mounts = volume.properties["SharedVolumeInfo"]
-        for mount in mounts if isinstance(mounts, list) else []:
-            assert isinstance(mount, PSObject)
-            partition = mount.properties["Partition"]
-            room = partition.properties["FreeSpace"] if isinstance(partition, PSObject) else None
-            free[str(mount.properties["FriendlyVolumeName"])] = (
-                room if isinstance(room, int) else None
-            )
+    free = _volumes(case)
     wanted: dict[str, int] = {}
     for disk in case.disks(to_create=True):
         path = fold(str(disk["path"]))
@@ -360,6 +388,19 @@ def _volume_has_room(case: Case) -> Finding:
     return None
 
 
+def _volumes(case: Case) -> dict[str, int | None]:
+    """Free bytes by mount; None where the volume tells none."""
+    free: dict[str, int | None] = {}
+    for volume in case.run("Get-ClusterSharedVolume"):
+        for mount in _objects(volume, "SharedVolumeInfo"):
+            partition = mount.properties["Partition"]
+            room = partition.properties["FreeSpace"] if isinstance(partition, PSObject) else None
+            free[str(mount.properties["FriendlyVolumeName"])] = (
+                room if isinstance(room, int) else None
+            )
+    return free
+
+
 def _unless(holds: bool, found: object) -> Finding:
     return None if holds else str(found)
 
@@ -368,6 +409,11 @@ def _enum(item: PSObject, name: str) -> int:
     value = item.properties[name]
     assert isinstance(value, EnumValue)
     return value.number
+
+
+def _objects(item: PSObject, name: str) -> list[PSObject]:
+    values = item.properties[name]
+    return [v for v in values if isinstance(v, PSObject)] if isinstance(values, list) else []
 
 
 def _name(item: PSObject) -> str:
@@ -405,6 +451,8 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "targetNotQuarantined": _target_lacks(2),
     "targetNotAvoided": _target_lacks(32),
     "targetPossible": _target_possible,
+    "mediaShared": _media_shared,
+    "storageShared": _storage_shared,
     "notClustered": _not_clustered,
     "roleNameFree": _role_name_free,
     "nodeUp": _node_up,

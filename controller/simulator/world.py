@@ -7,7 +7,7 @@ faults) and the eyes of tests: `truth()` tells what is, whatever the cluster say
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -34,7 +34,7 @@ from controller.simulator.states import (
     VmOperationalStatus,
     VmState,
 )
-from controller.simulator.storage import configuration_file, create_file, delete_file
+from controller.simulator.storage import configuration_file, create_file, delete_file, find_file
 
 STOP_FLAG = "OwnernodeStop"
 
@@ -319,6 +319,16 @@ class World(Simulation):
         found = self.vm(vm)
         create_file(self.cluster, self.node(found.node), File(path=path, size_bytes=4 * 1024**3))
         found.dvds = [Dvd(path=path, media=DvdMediaType.ISO, location=len(found.disks))]
+
+    def move_disk(self, vm: str, path: str) -> None:
+        """Its first disk is another file from now on (Move-VMStorage)."""
+        found = self.vm(vm)
+        disk, node = found.disks[0], self.node(found.node)
+        file = find_file(self.cluster, node, disk.path)
+        assert file is not None, "a VM's disk is there"
+        create_file(self.cluster, node, replace(file, path=path))
+        delete_file(self.cluster, node, disk.path)
+        disk.path = path
 
     def delete_file(self, node: str, path: str) -> None:
         delete_file(self.cluster, self.node(node), path)

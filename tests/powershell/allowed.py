@@ -92,6 +92,7 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$system": (_CIM + "Win32_OperatingSystem",),
     },
     "conditions.ps1": {
+        "$dvd": (_HYPER_V + "DvdDrive",),
         "$reader": (_CIM + "Win32_CDROMDrive",),
         "$drive": (_HYPER_V + "HardDiskDrive",),
         "$group": (_CLUSTER + "ClusterGroup",),

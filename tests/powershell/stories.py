@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.simulator.states import (
     DrainStatus,
+    DvdMediaType,
     MigrationState,
     NodeFlag,
     NodeState,
@@ -137,6 +138,14 @@ def _queue_and_halt(world: World) -> None:
     _set(world.role("sql"), {"persistent": False})
 
 
+def _own_drive(world: World) -> None:
+    _set(world.vm("sql").dvds[0], {"path": "D:", "media": DvdMediaType.PassThrough})
+
+
+def _disk(path: str) -> Callable[[World], None]:
+    return lambda world: _set(world.vm("bare").disks[0], {"path": path})
+
+
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
 CLAIM = "claimEpoch"
@@ -169,6 +178,15 @@ NO_PLACE = (
     _node("HV01", flags=NodeFlag.Quarantined),
     _node("HV01", flags=NodeFlag.AvoidPlacement),
 )
+ELSEWHERE: tuple[Callable[[World], None], ...] = (
+    _disk("D:\\bare\\os.vhdx"),
+    _disk(f"{CSV}0x\\os.vhdx"),
+    _disk(f"\\\\?\\{CSV}\\os.vhdx"),
+    _vm("bare", path="C:\\ClusterStorage\\Volume2\\bare"),
+    _vm("bare", checkpoint_path="D:\\checkpoints"),
+    _vm("bare", paging_path="D:\\paging"),
+)
+"""Storage of a VM that other nodes don't reach."""
 STORIES = (
     *FENCED,
     Story(operation=CLAIM, untrue="notStopped", prepare=_parameter("ownernodestop", 1)),
@@ -201,6 +219,12 @@ STORIES = (
     Story(operation=M, untrue="targetNotAvoided", prepare=lambda w: w.avoid_node("HV02")),
     Story(operation=M, untrue="targetPossible", prepare=_role(possible=["HV01"])),
     Story(operation=M, untrue="targetPossible", prepare=_role(possible_configuration=["HV01"])),
+    Story(
+        operation=M,
+        untrue="mediaShared",
+        prepare=lambda w: w.insert_iso("sql", "D:\\iso\\a.iso"),
+    ),
+    Story(operation=M, untrue="mediaShared", prepare=_own_drive),
     Story(operation=S, untrue="vmHere", vm="elsewhere"),
     Story(operation=S, untrue="roleExists", vm="bare"),
     Story(operation=S, untrue="owner", changes=(("node", "HV02"),)),
@@ -224,6 +248,13 @@ STORIES = (
     Story(operation=R, untrue="noMigration", prepare=_vm("bare", busy=MIGRATING)),
     Story(operation=R, untrue="notBusy", prepare=_vm("bare", busy=BACKUP)),
     *(Story(operation=R, untrue="nodeUp", prepare=p) for p in NO_PLACE),
+    *(Story(operation=R, untrue="storageShared", prepare=prepare) for prepare in ELSEWHERE),
+    Story(
+        operation=R,
+        untrue="storageShared",
+        prepare=lambda w: [prepare(w) for prepare in ELSEWHERE],
+        changes=(("accepts", ["configuration", "checkpoints", "smartPaging"]),),
+    ),
     Story(operation=C, untrue="nameFree", changes=(("name", "Bare"),)),
     Story(operation=C, untrue="roleNameFree", changes=(("name", "ELSEWHERE"),)),
     *(Story(operation=C, untrue="nodeUp", prepare=p) for p in NO_PLACE),

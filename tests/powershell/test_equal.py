@@ -11,7 +11,7 @@ import pytest
 from both_ways import Outcome, both_ways
 from engine_node import EngineNode
 from random_worlds import draw_call, draw_cluster, draw_disturbances
-from stories import CLUSTER, CSV, FENCE, GIB, STORIES, Story, disk, template_of
+from stories import CLUSTER, CSV, ELSEWHERE, FENCE, GIB, STORIES, Story, disk, template_of
 
 from controller.simulator.config import load_world
 from controller.simulator.states import MigrationState
@@ -82,6 +82,17 @@ def test_what_is_allowed_is_done_the_same(agent: EngineNode, operation: str) -> 
     assert ours.data == {"outcome": "submitted"}
     assert ours == theirs
     assert ours.commands != []
+
+
+def test_storage_that_a_spec_accepts_is_registered_the_same(agent: EngineNode) -> None:
+    """A disk that only this node reaches does not hold a registration whose spec accepts it."""
+    story = Story(operation="registerVm", untrue="", changes=(("accepts", ["disks"]),))
+    ours, theirs = both_ways(
+        agent, CLUSTER, "registerVm", story.arguments(new_intent()), ELSEWHERE[0]
+    )
+    assert ours.data == {"outcome": "submitted"}
+    assert ours == theirs
+    assert ours.job["state"] == "Succeeded"
 
 
 CREATIONS: dict[str, dict[str, Any]] = {

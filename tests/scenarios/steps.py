@@ -86,6 +86,10 @@ def _inserts(play: "Play", m: re.Match[str]) -> None:
     play.site.world.insert_iso(m["vm"], m["path"])
 
 
+def _moves_disk(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.move_disk(m["vm"], m["path"])
+
+
 def _locks(play: "Play", m: re.Match[str]) -> None:
     play.site.world.lock_role(m["vm"])
 
@@ -277,6 +281,7 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"admin makes a VM {_VM} on {_NODE}", _adds),
     (rf"admin ejects the media of {_VM}", _ejects),
     (rf"admin inserts (?P<path>\S+) into {_VM}", _inserts),
+    (rf"admin moves the disk of {_VM} to (?P<path>\S+)", _moves_disk),
     (rf"admin locks {_VM}", _locks),
     (rf"admin unlocks {_VM}", _unlocks),
     (rf"admin lets {_VM} run on (?P<nodes>.+) only", _limits_owners),

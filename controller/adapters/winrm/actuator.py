@@ -11,6 +11,7 @@ from controller.errors import (
     RemoteFailed,
     Unreachable,
 )
+from controller.model.checks import CheckVerdict
 from controller.model.control import Fence
 from controller.model.desired import VMTemplate
 from controller.model.plan import Action, ActionKind
@@ -70,7 +71,10 @@ def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str,
             return node, "startRole", given | {"vmId": action.vm_id, "node": node}
         case ActionKind.REGISTER:
             node = action.source or action.target
-            return node, "registerVm", given | {"vmId": action.vm_id, "node": node}
+            given |= {"vmId": action.vm_id, "node": node}
+            if accepts := _accepts(action):
+                given["accepts"] = accepts
+            return node, "registerVm", given
         case ActionKind.CREATE:
             assert action.template is not None, "a creation is planned from a template"
             given |= {"node": action.target, "name": action.vm}
@@ -78,6 +82,15 @@ def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str,
             return action.target, "createVm", given
         case _:
             assert_never(action.kind)
+
+
+def _accepts(action: Action) -> list[str]:
+    """Checks that did not pass when it was planned, and that its spec lets go all the same."""
+    return [
+        check.name
+        for check in action.checks
+        if check.verdict is not CheckVerdict.PASSES and not check.holds
+    ]
 
 
 def template_arguments(template: VMTemplate) -> Mapping[str, Any]:

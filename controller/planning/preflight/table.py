@@ -196,6 +196,7 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="registration only warns, and the VM is lost with its node; " + _REFUSES,
         remedy="move the VM's storage to a cluster shared volume (Move-VMStorage)",
         source=_ADD_ROLE,
+        again="storageShared",
     ),
     Check(
         name=CheckName.DISKS,
@@ -207,6 +208,7 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="registration only warns, and the VM is lost with its node; " + _REFUSES,
         remedy="move these disks to a cluster shared volume (Move-VMStorage)",
         source=_ADD_ROLE,
+        again="storageShared",
     ),
     Check(
         name=CheckName.CHECKPOINTS,
@@ -218,6 +220,7 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="registration only warns, and the VM is lost with its node",
         remedy="Move-VMStorage -SnapshotFilePath, to a folder on a cluster shared volume",
         source=_ADD_ROLE,
+        again="storageShared",
     ),
     Check(
         name=CheckName.SMART_PAGING,
@@ -229,6 +232,7 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="registration only warns, and the VM is lost with its node",
         remedy="Move-VMStorage -SmartPagingFilePath, to a folder on a cluster shared volume",
         source=_ADD_ROLE,
+        again="storageShared",
     ),
     Check(
         name=CheckName.MEDIA,
@@ -240,6 +244,7 @@ OF_VM: Final[tuple[Check, ...]] = (
         remedy="eject it (Set-VMDvdDrive -Path $null), or put the ISO on a cluster shared volume",
         source=_LEARN + "troubleshoot/windows-server/virtualization/"
         "troubleshoot-live-migration-issues",
+        again="mediaShared",
     ),
     Check(
         name=CheckName.PHYSICAL_DISK,

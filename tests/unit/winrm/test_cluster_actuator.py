@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from controller.errors import (
     RemoteFailed,
     Unreachable,
 )
+from controller.model.checks import CheckName, CheckResult, CheckVerdict
 from controller.model.control import Fence
 from controller.model.desired import DiskTemplate, VMTemplate
 from controller.model.plan import Action, ActionKind, ActionReason
@@ -72,6 +74,20 @@ def test_command_goes_to_the_node_concerned_in_the_documented_shape(
     """No second hop: a VM is moved and started by its owner, created on its target."""
     found_node, found_operation, arguments = command_for(action, INTENT, FENCE)
     assert (found_node, found_operation) == (node, operation)
+    shape = {**SCHEMA["$defs"][f"{operation}.arguments"], "$defs": SCHEMA["$defs"]}
+    jsonschema.validate(arguments, shape)
+
+
+def test_a_registration_names_the_checks_that_its_spec_accepts() -> None:
+    """The node would refuse what its own look finds, if it were not told."""
+    found = [
+        CheckResult(name=CheckName.CONFIGURATION, verdict=CheckVerdict.PASSES, found=""),
+        CheckResult(name=CheckName.DISKS, verdict=CheckVerdict.WARNS, found="E:\\data.vhdx"),
+        CheckResult(name=CheckName.CHECKPOINTS, verdict=CheckVerdict.CANNOT_TELL, found="unread"),
+    ]
+    action = replace(planned(ActionKind.REGISTER, "HV01", "HV01"), checks=tuple(found))
+    _, operation, arguments = command_for(action, INTENT, FENCE)
+    assert arguments["accepts"] == ["disks", "checkpoints"]
     shape = {**SCHEMA["$defs"][f"{operation}.arguments"], "$defs": SCHEMA["$defs"]}
     jsonschema.validate(arguments, shape)
 

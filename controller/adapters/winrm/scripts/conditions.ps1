@@ -50,7 +50,20 @@ function Find-Path([string[]]$Paths, [bool]$There) {
 function Find-Volume($Volumes, [string]$Path) {
     foreach ($volume in $Volumes) {
         $mount = $volume['path'] + '\'
-        if ($Path.StartsWith($mount, [StringComparison]::OrdinalIgnoreCase)) { return $volume }
+        $folder = $Path + '\'
+        if ($folder.StartsWith($mount, [StringComparison]::OrdinalIgnoreCase)) { return $volume }
+    }
+    return $null
+}
+
+# The first of some paths that other nodes don't reach: neither on a cluster shared volume nor on an
+# SMB share. \\?\ and \\.\ are devices of this node.
+function Find-LocalPath([string[]]$Paths) {
+    $volumes = @(Get-VolumeEntries)
+    foreach ($path in $Paths) {
+        if ($path.StartsWith('\\?\') -or $path.StartsWith('\\.\')) { return $path }
+        if ($path.StartsWith('\\')) { continue }
+        if ($null -eq (Find-Volume $volumes $path)) { return $path }
     }
     return $null
 }
@@ -96,6 +109,7 @@ $Conditions = @{
             status    = @(foreach ($status in $found[0].OperationalStatus) { [int]$status })
             clustered = [bool]$found[0].IsClustered
         }
+        $Case['machine'] = $found[0]
     }
     roleExists = {
         param($Case)
@@ -198,6 +212,29 @@ $Conditions = @{
                 return New-Finding $kind
             }
         }
+    }
+    mediaShared = {
+        param($Case)
+        $vm = $Case['machine']
+        $held = @(foreach ($dvd in $vm.DVDDrives) { if ([int]$dvd.DvdMediaType) { $dvd.Path } })
+        if (-not $held.Count) { return }
+        $local = Find-LocalPath $held
+        if ($null -ne $local) { New-Finding $local }
+    }
+    storageShared = {
+        param($Case)
+        $vm = $Case['machine']
+        $paths = [ordered]@{
+            configuration = @($vm.ConfigurationLocation)
+            disks         = @(foreach ($drive in $vm.HardDrives) { $drive.Path })
+            checkpoints   = @($vm.SnapshotFileLocation)
+            smartPaging   = @($vm.SmartPagingFilePath)
+        }
+        $asked = @(foreach ($check in $paths.Keys) {
+            if ($check -notin $Case['accepts']) { $paths[$check] | Where-Object { $_ } }
+        })
+        $local = Find-LocalPath $asked
+        if ($null -ne $local) { New-Finding $local }
     }
     notClustered = {
         param($Case)

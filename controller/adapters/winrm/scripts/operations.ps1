@@ -8,7 +8,8 @@ $ClaimConditions = @('notStopped', 'epochOlder')
 $MoveConditions = $FenceConditions + @(
     'vmHere', 'roleExists', 'owner', 'vmRunning', 'roleOnline', 'notQueued', 'notLocked',
     'noMigration', 'notBusy', 'targetExists', 'targetUp', 'targetNotDraining',
-    'targetNotIsolated', 'targetNotQuarantined', 'targetNotAvoided', 'targetPossible'
+    'targetNotIsolated', 'targetNotQuarantined', 'targetNotAvoided', 'targetPossible',
+    'mediaShared'
 )
 $StartConditions = $FenceConditions + @(
     'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notQueued', 'notLocked',
@@ -16,7 +17,7 @@ $StartConditions = $FenceConditions + @(
 )
 $RegisterConditions = $FenceConditions + @(
     'intentNew', 'vmHere', 'notClustered', 'roleNameFree', 'vmAtRest', 'noMigration', 'notBusy',
-    'nodeUp'
+    'nodeUp', 'storageShared'
 )
 $CreateConditions = $FenceConditions + @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
@@ -93,9 +94,14 @@ function Invoke-RegisterVm {
         [Parameter(Mandatory = $true)][long]$Epoch,
         [Parameter(Mandatory = $true)][guid]$Holder,
         [Parameter(Mandatory = $true)][guid]$VmId,
-        [Parameter(Mandatory = $true)][string]$Node
+        [Parameter(Mandatory = $true)][string]$Node,
+        [string[]]$Accepts = @()
     )
-    $case = New-Case $Epoch $Holder @{ intent = $Intent.ToString('D'); vmId = $VmId }
+    $case = New-Case $Epoch $Holder @{
+        intent = $Intent.ToString('D')
+        vmId = $VmId
+        accepts = $Accepts
+    }
     $refusal = Find-Refusal $RegisterConditions $case
     if ($null -ne $refusal) { return $refusal }
     $arguments = @{ vmId = $VmId.ToString('D'); epoch = $Epoch; holder = $case['holder'] }
