@@ -148,6 +148,8 @@ class Connection:
     ntlm_over_http: bool = False
     credentials_secret: str | None = None
     """Name of a Kubernetes secret in the controller's own namespace."""
+    transport: str = "WinRM"
+    """WinRM, or PSRP for a JEA endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

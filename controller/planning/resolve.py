@@ -226,6 +226,7 @@ def _connection(spec: FailoverClusterSpec) -> Connection:
         if connection.tls
         else _read_only({}),
         ntlm_over_http=connection.ntlm_over_http,
+        transport=connection.transport,
     )
 
 

@@ -4,7 +4,7 @@ A process is seen as winrshost sees it: a pipe in, two pipes out, an exit code. 
 coroutine or a real program is at the other end is the host's affair.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,21 @@ class ProcessHost(Protocol):
 
         `node` is the cluster's name of the node; `arguments` are as they came, unsplit.
         """
+
+
+class RemotingPool(Protocol):
+    """A runspace pool of PowerShell remoting: its own messages, and pipelines, each a process."""
+
+    @property
+    def stream(self) -> Process:
+        """The pool's own messages."""
+
+    def pipeline(self, pipeline_id: str) -> Process:
+        """A new pipeline; ValueError if that is no id."""
+
+
+Endpoints = Mapping[str, Callable[[str], RemotingPool]]
+"""Session configurations by name: each makes a pool on a node."""
 
 
 class EndedProcess:

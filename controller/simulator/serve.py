@@ -6,6 +6,7 @@ async with SimulatedSite(world, user="CORP\\\\svc", password="...") as site:
 
 import asyncio
 import contextlib
+import importlib.util
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -20,7 +21,7 @@ from controller.simulator.cmdlet_errors import NodeHangs, NodeUnreachable
 from controller.simulator.engine import ENGINES_MAX, EngineHost
 from controller.simulator.inventory import Node
 from controller.simulator.invoke import invoke
-from controller.simulator.processes import ProcessHost
+from controller.simulator.processes import Endpoints, ProcessHost
 from controller.simulator.responder import respond
 from controller.simulator.values import Value
 from controller.simulator.winrm_server.authentication import Account, Accounts
@@ -181,6 +182,7 @@ class SimulatedSite:
     ) -> dict[str, NodeServer]:
         nodes = sorted(self.world.cluster.nodes.values(), key=lambda node: fold(node.name))
         listeners = bind_listeners([str(LOOPBACK + node.number) for node in nodes], self._port)
+        endpoints = self._endpoints()
         return {
             node.name: NodeServer(
                 node.name,
@@ -188,6 +190,7 @@ class SimulatedSite:
                 host,
                 security,
                 settings=self._settings,
+                endpoints=endpoints,
                 certificate=(
                     authority.issue_for_node(self._full_name(node), validity=self._validity)
                     if self._settings.https
@@ -196,6 +199,14 @@ class SimulatedSite:
             )
             for node, listener in zip(nodes, listeners, strict=True)
         }
+
+    def _endpoints(self) -> Endpoints:
+        """The JEA endpoint, where the package for it is installed and no engine is wanted."""
+        if self._engine is not None or importlib.util.find_spec("psrpcore") is None:
+            return {}
+        from controller.simulator.jea import endpoints  # only where psrpcore is
+
+        return endpoints(self.respond, self._settings, started=self.world.jobs.forget)
 
     def _full_name(self, node: Node) -> str:
         return f"{node.name}.{self.world.cluster.domain}"

@@ -183,6 +183,7 @@ async def served(
     seeds: tuple[str, ...] = SEEDS,
     engine: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    transport: str = "WinRM",
     barred: Barred = lambda intent: None,
 ) -> AsyncIterator[Cluster]:
     """The cluster behind its nodes' WinRM services; `password` is what the controller believes.
@@ -215,6 +216,7 @@ async def served(
                 ca_file=str(ca_file or site.ca_file),
                 pins=pins(site),
                 ntlm_over_http=ntlm_over_http,
+                transport=transport,
             )
             gates = LogonGates()
             nodes = WinRMNodes(
@@ -282,12 +284,22 @@ def certificate_over_https(story: Story, *, shown_as: str = USER, **options: Any
     over_winrm(story, authentication="Certificate", account=account, **options)
 
 
+def psrp(story: Story, **options: Any) -> None:
+    """PowerShell remoting to the JEA endpoint: NTLM with channel binding, over TLS."""
+    over_winrm(story, transport="PSRP", **options)
+
+
+def psrp_over_http(story: Story, **options: Any) -> None:
+    """PowerShell remoting with sealed messages, over plain HTTP."""
+    over_winrm(story, transport="PSRP", https=False, **options)
+
+
 def pinned(site: SimulatedSite) -> dict[str, str]:
     """The nodes' certificates, whatever names they bear."""
     return {fold(name): str(server.fingerprint) for name, server in site.servers.items()}
 
 
-WIRES = (basic_over_https, ntlm_over_https, ntlm_over_http)
+WIRES = (basic_over_https, ntlm_over_https, ntlm_over_http, psrp, psrp_over_http)
 WAYS = (in_process, *WIRES)
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from controller.adapters.winrm.calling import READ_ONLY, STARTS_A_JOB
 from controller.adapters.winrm.endpoints import Endpoint
 from controller.adapters.winrm.failures import FAILURES, sentence_of
-from controller.adapters.winrm.session import NodeSession, Span
+from controller.adapters.winrm.session import Call, NodeSession, Span
 from controller.errors import (
     Busy,
     LogonRefused,
@@ -163,10 +163,12 @@ class NodeAgent:
         work = partial(
             self._session.call,
             span,
-            str(uuid.uuid4()),
-            operation,
-            arguments,
-            repeatable=operation in READ_ONLY,
+            Call(
+                id=str(uuid.uuid4()),
+                operation=operation,
+                arguments=arguments,
+                repeatable=operation in READ_ONLY,
+            ),
             may_recycle=not self._jobs_running,
         )
         if operation in STARTS_A_JOB:

@@ -25,7 +25,7 @@ VALUES_MAX = 1_500_000
 """Commas and brackets in a reply. `[],[],...` would take twenty times its own size in memory."""
 TELLINGS_MAX = 4
 """Of one reply, tried for a whole one from the last backwards."""
-_PACKED_CHARACTERS_MAX = REPLY_BYTES_MAX * 4 // 3
+PACKED_CHARACTERS_MAX = REPLY_BYTES_MAX * 4 // 3
 
 _GZIP_BEGINS = b"H4sI"
 """Base64 of the first three bytes of every gzip stream."""
@@ -140,7 +140,7 @@ class FrameReader:
         if call_id != self._call_id:
             return None  # the second telling of an earlier reply
         self._packed_characters += len(payload)
-        if self._packed_characters > _PACKED_CHARACTERS_MAX:
+        if self._packed_characters > PACKED_CHARACTERS_MAX:
             raise ProtocolBroken(f"the reply to {call_id} is above {REPLY_BYTES_MAX} bytes")
         self._pieces.append(payload)
         if kind == b"part":
@@ -172,6 +172,17 @@ class FrameReader:
 
 def _joined(pieces: list[bytes]) -> bytes:
     return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+
+
+def read_reply(text: str, call_id: str) -> Reply:
+    """The reply that an endpoint's function returns as one text; raises ProtocolBroken."""
+    if len(text) > PACKED_CHARACTERS_MAX:
+        raise ProtocolBroken(f"the reply to {call_id} is above {REPLY_BYTES_MAX} bytes")
+    try:
+        document = _load(unpack(base64.b64decode(text, validate=True)))
+    except (zlib.error, ValueError, RecursionError) as e:
+        raise ProtocolBroken(f"no reply to {call_id}, but {e}") from e
+    return parse_reply(document, call_id)
 
 
 def unpack(packed: bytes) -> bytes:

@@ -9,11 +9,13 @@ from typing import Any
 from controller.adapters.winrm.agent import NodeAgent
 from controller.adapters.winrm.calling import Barred
 from controller.adapters.winrm.credentials import CredentialSource, Secrets
-from controller.adapters.winrm.endpoints import endpoint_of
+from controller.adapters.winrm.endpoints import Endpoint, endpoint_of
 from controller.adapters.winrm.kerberos import Tickets
 from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.program import AgentProgram
+from controller.adapters.winrm.psrp import PoolSession
 from controller.adapters.winrm.session import Limits, NodeSession
+from controller.adapters.winrm.winrs import AgentSession
 from controller.errors import OwnernodeError, SpecError, Unreachable
 from controller.model.desired import Connection
 from controller.model.names import fold, short_node
@@ -24,7 +26,7 @@ take one thread at a time; the rest is for seeds under other names. Threads are 
 
 
 class WinRMNodes:
-    """A NodeCaller over WinRM. `calls` counts them by operation and result."""
+    """A NodeCaller over WinRM or PSRP. `calls` counts them by operation and result."""
 
     def __init__(
         self,
@@ -90,17 +92,22 @@ class WinRMNodes:
                 endpoint = endpoint_of(node, self._connection)
                 if self._connection.authentication == "Kerberos" and self._tickets is None:
                     self._tickets = Tickets()
-                session = NodeSession(
-                    endpoint,
-                    authentication=self._connection.authentication,
-                    ca_file=self._connection.ca_file,
-                    tickets=self._tickets,
-                    gate=self._gate,
-                    program=self._program,
-                    limits=self._limits,
-                    barred=self._barred,
-                )
+                session = self._session(endpoint)
             except SpecError as error:
                 raise Unreachable(str(error)) from error
             self._agents[key] = NodeAgent(endpoint, session, self._threads)
         return self._agents[key]
+
+    def _session(self, endpoint: Endpoint) -> NodeSession:
+        what_all_share = {
+            "endpoint": endpoint,
+            "authentication": self._connection.authentication,
+            "ca_file": self._connection.ca_file,
+            "tickets": self._tickets,
+            "gate": self._gate,
+            "limits": self._limits,
+            "barred": self._barred,
+        }
+        if self._connection.transport == "PSRP":
+            return PoolSession(**what_all_share)
+        return AgentSession(self._program, **what_all_share)

@@ -1,7 +1,7 @@
-"""One node's agent over WinRM, for one thread at a time. The only user of pywinrm's Protocol.
+"""One node's agent over WinRM, for one thread at a time; what is an agent, the subclass knows.
 
 A shell with one PowerShell process in it outlives connections: whatever happens to an exchange, the
-connection is dropped, a new one logs on, and the same call line is sent again under the same id.
+connection is dropped, a new one logs on, and the same call is sent again under the same id.
 The agent answers a repeated id from memory, so a call is executed once however often it is sent.
 Only when the process itself is lost is the outcome unknown.
 """
@@ -9,6 +9,7 @@ Only when the process itself is lost is the outcome unknown.
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,22 +26,12 @@ from controller.adapters.winrm.failures import (
     NoRoom,
     ShellGone,
     StillRunning,
-    readable_stderr,
     remote_error,
     translated,
 )
-from controller.adapters.winrm.frames import (
-    PROTOCOL,
-    READY_ID,
-    FrameReader,
-    Ready,
-    Reply,
-    encode_agent,
-    encode_call,
-)
+from controller.adapters.winrm.frames import Reply
 from controller.adapters.winrm.kerberos import NoTicket, Tickets
 from controller.adapters.winrm.logons import LogonGate
-from controller.adapters.winrm.program import COMMAND, AgentProgram
 from controller.adapters.winrm.quotas import read_quotas
 from controller.adapters.winrm.wire import NodeTransport
 from controller.errors import Busy, LogonRefused, OutcomeUnknown, ProtocolBroken, Unreachable
@@ -95,7 +86,23 @@ class Span:
         self.ended.wait(min(seconds, self.left_seconds()))
 
 
-class NodeSession:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One operation to be done on a node; sent again, it is the same call."""
+
+    id: str
+    operation: str
+    arguments: Mapping[str, Any]
+    repeatable: bool
+    """It changes nothing, so a lost agent may be replaced and asked again."""
+
+    @property
+    def intent(self) -> str:
+        """The intent id; empty for a command without."""
+        return str(self.arguments.get("intent", ""))
+
+
+class NodeSession(ABC):
     """The agent of one node. Every method but `cut` belongs to one thread at a time."""
 
     def __init__(
@@ -106,22 +113,17 @@ class NodeSession:
         ca_file: str | None,
         tickets: Tickets | None,
         gate: LogonGate,
-        program: AgentProgram,
         limits: Limits,
         barred: Barred,
     ) -> None:
         self._node = endpoint.node
         self._barred = barred
         self._gate = gate
-        self._program = program
         self._limits = limits
         self._each_is_a_logon = authentication in ("Basic", "Certificate")
         self._transport = NodeTransport(endpoint, authentication, ca_file, tickets)
         self._protocol = _Protocol(endpoint.url, username="-", password="", proxy=None)
         self._protocol.transport = self._transport
-        self._reader = FrameReader()
-        self._shell_id: str | None = None
-        self._command_id: str | None = None
         self._opened_at = 0.0
         self._calls = 0
         self._silent_calls = 0
@@ -130,9 +132,9 @@ class NodeSession:
         self._stderr = ""
 
     @property
+    @abstractmethod
     def is_open(self) -> bool:
         """Whether an agent is believed to be running."""
-        return self._command_id is not None
 
     def cut(self, span: Span) -> None:
         """Make the thread that does that span's work come out at once. From any thread."""
@@ -142,16 +144,12 @@ class NodeSession:
     def call(
         self,
         span: Span,
-        call_id: str,
-        operation: str,
-        arguments: Mapping[str, Any],
+        call: Call,
         *,
-        repeatable: bool,
         may_recycle: bool,
     ) -> Mapping[str, Any]:
         """Have one operation done and give its data.
 
-        `repeatable`: it changes nothing, so a lost agent may be replaced and asked again.
         `may_recycle`: no job of the agent is running, so that it may be replaced first.
         Raises Unreachable, LogonRefused or Busy when nothing was executed; RemoteFailed,
         ProtocolBroken, or OutcomeUnknown when it may have been.
@@ -162,13 +160,14 @@ class NodeSession:
             self._discard()
         self._ensure_open()
         self._calls += 1
-        intent = None if repeatable else str(arguments.get("intent", ""))
-        reply = self._carry(call_id, encode_call(call_id, operation, arguments), intent)
+        reply = self._carry(call)
         self._silent_calls = 0
         if not reply.ok:
             raise remote_error(reply, self._node)
-        if reply.operation != operation:
-            raise ProtocolBroken(f"{self._node} answered {reply.operation[:64]}, not {operation}")
+        if reply.operation != call.operation:
+            raise ProtocolBroken(
+                f"{self._node} answered {reply.operation[:64]}, not {call.operation}"
+            )
         return reply.data
 
     def quotas(self, span: Span) -> Mapping[str, int]:
@@ -185,26 +184,21 @@ class NodeSession:
 
     # one call
 
-    def _carry(self, call_id: str, line: bytes, intent: str | None) -> Reply:
-        """Send the line, and again after each lost exchange, until its reply is whole.
-
-        `intent` is None for what is repeatable.
-        """
+    def _carry(self, call: Call) -> Reply:
+        """Send the call, and again after each lost exchange, until its reply is whole."""
         maybe_executed = False
         to_send = True
-        self._reader.expect(call_id)
+        self._expect(call)
         for recovery in itertools.count():
             try:
                 if to_send:
-                    self._check_bar(intent, maybe_executed)
-                    self._send(line)
+                    self._check_bar(call, maybe_executed)
+                    self._send(call)
                     maybe_executed, to_send = True, False
-                answer = self._receive()
-                assert isinstance(answer, Reply)
-                return answer
+                return self._receive(call)
             except FAILURES as failure:
                 maybe_executed |= isinstance(failure, Lost) and failure.touched
-                if isinstance(failure, ShellGone) and intent is None:
+                if isinstance(failure, ShellGone) and call.repeatable:
                     maybe_executed = False
                 self._silent_calls += isinstance(failure, Ended)
                 given_up = isinstance(failure, Ended | LogonRefused) or (
@@ -216,29 +210,29 @@ class NodeSession:
                     if isinstance(failure, ShellGone):
                         self._discard()
                     raise self._verdict(failure, maybe_executed) from failure
-                self._prepare_repeat(failure, recovery, call_id, maybe_executed)
+                self._prepare_repeat(failure, recovery, call, maybe_executed)
                 to_send = True
         raise AssertionError("count() does not end")
 
-    def _check_bar(self, intent: str | None, maybe_executed: bool) -> None:
+    def _check_bar(self, call: Call, maybe_executed: bool) -> None:
         """Ask once more: a shell may have taken seconds to open, a repeat comes later still."""
-        why = self._barred(intent) if intent is not None else None
+        why = None if call.repeatable else self._barred(call.intent)
         if why is not None:
             text = f"not sent to {self._node}: {why}"
             raise OutcomeUnknown(text) if maybe_executed else Busy(text)
 
     def _prepare_repeat(
-        self, failure: Exception, recovery: int, call_id: str, maybe_executed: bool
+        self, failure: Exception, recovery: int, call: Call, maybe_executed: bool
     ) -> None:
-        """Bring agent and connection back to where the line can be sent (again)."""
+        """Bring agent and connection back to where the call can be sent (again)."""
         if isinstance(failure, ShellGone):
             self._discard()
             self._ensure_open()
-            self._reader.expect(call_id)
+            self._expect(call)
             return
         if isinstance(failure, Lost):
             self._transport.close_session()
-            self._reader.lost()
+            self._lost()
         try:
             self._pause(recovery)
         except Ended as ended:
@@ -266,8 +260,11 @@ class NodeSession:
         if self.is_open:
             return
         for opening in range(self._limits.openings_max):
+            self._stderr = ""
             try:
                 self._open()
+                self._opened_at = time.monotonic()
+                self._calls = self._silent_calls = 0
                 return
             except FAILURES as failure:
                 self._discard()
@@ -283,90 +280,37 @@ class NodeSession:
         except Ended as ended:
             raise self._verdict(ended, False) from failure
 
-    def _open(self) -> None:
-        self._stderr = ""
-        self._shell_id = shell_id = self._exchange(
-            lambda: _given(
-                self._protocol.open_shell(
-                    codepage=65001, noprofile=True, idle_timeout=self._limits.shell_idle_timeout
-                )
-            )
-        )
-        self._command_id = self._exchange(
-            lambda: _given(
-                self._protocol.run_command(
-                    shell_id, COMMAND, self._program.arguments, console_mode_stdin=False
-                )
-            )
-        )
-        self._reader = FrameReader()
-        self._reader.expect(READY_ID)
-        self._send(encode_agent(self._program.text))
-        ready = self._receive()
-        assert isinstance(ready, Ready)
-        if ready.protocol != PROTOCOL or ready.agent != self._program.sha256:
-            self._discard()
-            raise ProtocolBroken(
-                f"{self._node} runs another agent: protocol {ready.protocol}, {ready.agent[:64]}"
-            )
-        self._opened_at = time.monotonic()
-        self._calls = 0
-        self._silent_calls = 0
-
     def _is_worn(self) -> bool:
         age_seconds = time.monotonic() - self._opened_at
         return self.is_open and (
             self._calls >= self._limits.calls_max or age_seconds > self._limits.age_seconds_max
         )
 
+    @abstractmethod
+    def _open(self) -> None:
+        """Start an agent and see that it is ready."""
+
+    @abstractmethod
+    def _expect(self, call: Call) -> None:
+        """The call is about to be sent to this agent for the first time."""
+
+    @abstractmethod
+    def _lost(self) -> None:
+        """Bytes of the answer may be missing here: the call is about to be sent again."""
+
+    @abstractmethod
+    def _send(self, call: Call) -> None:
+        """Give the call to the agent."""
+
+    @abstractmethod
+    def _receive(self, call: Call) -> Reply:
+        """Wait for the reply to what was sent."""
+
+    @abstractmethod
     def _discard(self) -> None:
         """End the shell and its process if they can be reached; never raises."""
-        shell_id, self._shell_id, self._command_id = self._shell_id, None, None
-        if shell_id is None:
-            return
-        for _ in range(2):  # the connection may be one that was cut
-            try:
-                self._exchange(lambda: self._protocol.close_shell(shell_id, close_session=False))
-                return
-            except Lost:
-                self._transport.close_session()
-            except FAILURES:
-                return  # Windows ends the shell after its idle time
 
     # one exchange
-
-    def _send(self, data: bytes) -> None:
-        shell_id, command_id = self._shell_id, self._command_id
-        assert shell_id is not None
-        assert command_id is not None
-        try:
-            self._exchange(lambda: self._protocol.send_command_input(shell_id, command_id, data))
-        except StillRunning as slow:
-            # The bytes were most likely delivered (ansible/ansible #81538): a repeat is harmless.
-            raise Lost("the node did not take the line in time", touched=True) from slow
-
-    def _receive(self) -> Ready | Reply:
-        shell_id, command_id = self._shell_id, self._command_id
-        assert shell_id is not None
-        assert command_id is not None
-        while True:
-            began = time.monotonic()
-            try:
-                out, err, code, ended = self._exchange(
-                    lambda: self._protocol.get_command_output_raw(shell_id, command_id)
-                )
-            except StillRunning:
-                # It should have been held for the operation's time; whoever says so at once
-                # is not asked in a tight loop.
-                if time.monotonic() - began < SOON_SECONDS:
-                    self._span.pause(SOON_SECONDS)
-                continue
-            if err:
-                self._stderr = readable_stderr(err)
-            if (found := self._reader.feed(out)) is not None:
-                return found
-            if ended:
-                raise ShellGone(f"PowerShell ended with exit code {code}")
 
     def _exchange(self, work: Callable[[], T]) -> T:
         """Do one HTTP exchange, logging on first where that is due and it is our turn."""
@@ -395,9 +339,13 @@ class NodeSession:
             turn.accepted = True
             return result
 
+    def _operation_seconds(self) -> int:
+        """How long the node may hold the next exchange."""
+        return max(1, min(self._limits.operation_seconds, int(self._span.left_seconds())))
+
     def _exchange_now(self, work: Callable[[], T]) -> T:
         left_seconds = self._span.left_seconds()
-        operation_seconds = max(1, min(self._limits.operation_seconds, int(left_seconds)))
+        operation_seconds = self._operation_seconds()
         self._protocol.operation_timeout_sec = operation_seconds
         self._transport.read_timeout_sec = (  # type: ignore[assignment]  # requests takes both
             min(self._limits.connect_seconds, left_seconds),
@@ -417,12 +365,6 @@ def answer_to_logon(failure: Exception) -> bool | None:
         return False
     answered = isinstance(failure, StillRunning | ShellGone | NoRoom | NoRight)
     return True if answered else None
-
-
-def _given(name: str | None) -> str:
-    if not name:
-        raise ValueError("an answer without the id that it should give")
-    return name
 
 
 class _Protocol(Protocol):

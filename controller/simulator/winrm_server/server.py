@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.simulator.processes import ProcessHost
+from controller.simulator.processes import Endpoints, ProcessHost
 from controller.simulator.winrm_server.authentication import Accounts, Logon, Peer, refusal
 from controller.simulator.winrm_server.certificates import IssuedCertificate
 from controller.simulator.winrm_server.encryption import (
@@ -72,6 +72,7 @@ class NodeServer:
         settings: WinRMSettings,
         certificate: IssuedCertificate | None = None,
         faults: Faults | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
         self.node = node
         self.address: tuple[str, int] = listener.getsockname()
@@ -81,7 +82,7 @@ class NodeServer:
         self._security = security
         self._settings = settings
         self._certificate = certificate
-        self._operations = Operations(node, host, settings)
+        self._operations = Operations(node, host, settings, endpoints or {})
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._awake = asyncio.Event()

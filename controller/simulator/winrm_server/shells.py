@@ -17,9 +17,10 @@ from controller.simulator.processes import (
     Output,
     Process,
     ProcessHost,
+    RemotingPool,
 )
 from controller.simulator.winrm_server import faults
-from controller.simulator.winrm_server.soap import new_id
+from controller.simulator.winrm_server.soap import CMD, new_id
 
 COMMAND_LINE_CHARACTERS_MAX = 8191
 """What cmd.exe takes (Microsoft docs, "Command prompt line string limitation")."""
@@ -44,8 +45,10 @@ class Chunk:
 class Command:
     """One process in a shell, with the output that nobody has received yet."""
 
-    def __init__(self, process: Process, *, element_bytes: int) -> None:
-        self.id = new_id()
+    def __init__(
+        self, process: Process, *, element_bytes: int, command_id: str | None = None
+    ) -> None:
+        self.id = new_id() if command_id is None else command_id
         self.exit_code: int | None = None
         self._process = process
         self._element_bytes = element_bytes
@@ -141,15 +144,25 @@ class Shell:
     """A shell of one user, which dies when nobody has used it for its idle time."""
 
     def __init__(
-        self, *, user: str, environment: Mapping[str, str], idle_seconds: float, streams: str
+        self,
+        *,
+        user: str,
+        environment: Mapping[str, str],
+        idle_seconds: float,
+        streams: str,
+        resource_uri: str = CMD,
+        shell_id: str | None = None,
     ) -> None:
-        self.id = new_id()
+        self.id = shell_id or new_id()
+        self.resource_uri = resource_uri
         self.user = user
         self.environment = environment
         self.idle_seconds = idle_seconds
         self.output_streams = streams
         self.operations = 0
         self.commands: dict[str, Command] = {}
+        self.pool: RemotingPool | None = None
+        """Where PowerShell is behind the shell; its own messages are of the command without id."""
 
     def command(self, command_id: str) -> Command:
         try:
@@ -212,6 +225,12 @@ class ShellTable:
             await process.kill()
             raise faults.aborted()
         command = Command(process, element_bytes=self._element_bytes)
+        shell.commands[command.id] = command
+        return command
+
+    def adopt(self, shell: Shell, process: Process, command_id: str) -> Command:
+        """Count what a shell's plugin runs itself as a command of the shell's."""
+        command = Command(process, element_bytes=self._element_bytes, command_id=command_id)
         shell.commands[command.id] = command
         return command
 

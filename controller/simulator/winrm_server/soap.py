@@ -21,6 +21,8 @@ NAMESPACES = {
     "p": "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd",
     "rsp": SHELL,
 }
+_READ = {**NAMESPACES, "ps": "http://schemas.microsoft.com/powershell"}
+"""What a request may hold besides."""
 _OPENING = (
     '<s:Envelope xml:lang="en-US" '
     + " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
@@ -49,8 +51,8 @@ class WsmanRequest:
     body: ET.Element
 
     def find(self, path: str) -> ET.Element | None:
-        """The first element at this path below the body, with prefixes of NAMESPACES."""
-        return self.body.find(path, NAMESPACES)
+        """The first element at this path below the body, with prefixes of _READ."""
+        return self.body.find(path, _READ)
 
     def find_all(self, path: str) -> list[ET.Element]:
         return self.body.findall(path, NAMESPACES)
