@@ -299,7 +299,7 @@ def pinned(site: SimulatedSite) -> dict[str, str]:
     return {fold(name): str(server.fingerprint) for name, server in site.servers.items()}
 
 
-WIRES = (basic_over_https, ntlm_over_https, ntlm_over_http, psrp, psrp_over_http)
+WIRES = (basic_over_https, ntlm_over_https, ntlm_over_http, psrp)
 WAYS = (in_process, *WIRES)
 
 

@@ -26,15 +26,24 @@ from tests.contract.clusters import (
     Way,
     action,
     eventually,
+    psrp,
+    psrp_over_http,
 )
 
 INTENT = "22222222-2222-4222-8222-222222222222"
 every_wire = pytest.mark.parametrize("play", WIRES, ids=lambda way: way.__name__)
 
 
-@every_wire
-def test_warm_look_takes_two_exchanges_a_node(play: Way) -> None:
-    """One Send and one Receive: no new log-on, shell or process for a look."""
+@pytest.mark.parametrize(
+    ("play", "exchanges"),
+    [
+        *((way, {"Send": 1, "Receive": 1}) for way in WIRES if way is not psrp),
+        (psrp, {"Command": 1, "Receive": 1, "Signal": 1}),
+        (psrp_over_http, {"Command": 1, "Receive": 1, "Signal": 1}),
+    ],
+)
+def test_warm_look_takes_few_exchanges_a_node(play: Way, exchanges: dict[str, int]) -> None:
+    """Ask, receive, and over PSRP tidy up: no new log-on, shell or process for a look."""
 
     async def story(cluster: Cluster) -> None:
         await cluster.observer.observe()
@@ -43,7 +52,8 @@ def test_warm_look_takes_two_exchanges_a_node(play: Way) -> None:
         assert seen.is_complete
         for name, server in cluster.servers.items():
             spent = server.counts - before[name]
-            assert (spent["HTTP"], spent["Send"], spent["Receive"]) == (2, 1, 1)
+            assert {verb: spent[verb] for verb in exchanges} == exchanges
+            assert spent["HTTP"] == sum(exchanges.values())
 
     play(story)
 
