@@ -34,6 +34,7 @@ from controller.app.web import Web
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
+from controller.engine.fitness import Fitness
 from controller.engine.manager import Manager
 from controller.engine.memory import Memory
 from controller.engine.orders import EVERYTHING
@@ -296,6 +297,7 @@ class Controller:
             reporter=reporter,
             clock=self._clock,
             aside=self._aside,
+            fitness=Fitness(reach.examine, self._clock),
             holder=str(uuid.uuid4()),
         )
 

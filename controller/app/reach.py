@@ -11,8 +11,10 @@ from controller.adapters.winrm.logons import LogonGates
 from controller.adapters.winrm.nodes import WinRMNodes
 from controller.adapters.winrm.observer import ClusterObserver, inline
 from controller.adapters.winrm.program import load_program
+from controller.app.examine import examine_in_time
 from controller.engine.aside import Aside
-from controller.model.desired import Connection
+from controller.model.checkup import Check
+from controller.model.desired import Connection, DesiredState
 from controller.model.observed import ObservedState
 from controller.ports import Clock, Observer
 
@@ -44,6 +46,10 @@ class Reach:
         )
         self.watched = Watched(observer, took)
         self.actuator = ClusterActuator(self._nodes)
+
+    async def examine(self, desired: DesiredState) -> tuple[Check, ...]:
+        """What `doctor` checks, over the same agents."""
+        return await examine_in_time(self._nodes, desired)
 
     def traffic(self) -> Traffic:
         """Calls and refused log-ons so far."""

@@ -69,7 +69,7 @@ class Latest:
 HOPELESS = frozenset(
     {
         HoldReason.CLUSTER_CHANGED,
-        HoldReason.NOT_A_SIMULATOR,
+        HoldReason.NOT_FIT,
         HoldReason.BALANCER_ON,
         HoldReason.JOURNAL_BROKEN,
         HoldReason.STOPPED,

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
+from controller.engine.fitness import Fitness
 from controller.engine.memory import Memory
 from controller.engine.reporter import Reporter
+from controller.model.checkup import Check
 from controller.model.desired import DesiredState
 from controller.model.history import History
 from controller.model.observed import ObservedState
@@ -37,17 +39,19 @@ class Reconciler:
     reporter: Reporter
     clock: Clock
     aside: Aside
+    fitness: Fitness
     holder: str
     """GUID under which this process claims the cluster: one of its own for each start."""
 
     async def reconcile(self) -> float:
         """Bring the cluster one step closer to its declaration; return seconds to the next look."""
-        observed = await self._look(self.desired.of(self.cluster))
+        unfit = await self.fitness.failed(self.desired.of(self.cluster))
+        observed = await self._look(self.desired.of(self.cluster), unfit)
         # Asked again: a look can take long, and a process can be stopped while it looks.
         desired = self.desired.of(self.cluster)
         now = self.clock.now()
         self.memory.orders.expire(now)
-        past = replace(await self.memory.of(self.cluster), holder=self.holder)
+        past = await self._past(unfit)
         history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
         plan, findings = await self.aside(decide, desired, observed, history, now)
         waiting = waiting_plan(desired.policy, history, plan, now)
@@ -75,13 +79,17 @@ class Reconciler:
         await self.reporter.report(report)
         return requeue_after_seconds(history, observed, desired.policy)
 
-    async def _look(self, desired: DesiredState) -> ObservedState:
+    async def _past(self, unfit: tuple[Check, ...]) -> History:
+        """What the journal tells, and what this process knows by itself."""
+        return replace(await self.memory.of(self.cluster), holder=self.holder, unfit=unfit)
+
+    async def _look(self, desired: DesiredState, unfit: tuple[Check, ...]) -> ObservedState:
         """Observe; where acting waits for nothing but our claim, claim and observe again.
 
         The first look is not absorbed: two looks of one moment must not pass for two.
         """
         observed = await self.observer.observe()
-        past = replace(await self.memory.of(self.cluster), holder=self.holder)
+        past = await self._past(unfit)
         if self.memory.broken is not None:
             return observed
         fence = await self.aside(claim_due, past, desired, observed, self.clock.now())

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from controller.model.checkup import Check
 from controller.model.control import Approval, Order, Stop
 
 
@@ -176,6 +177,8 @@ class History:
     """The fencing epoch that this process claimed; None before it did."""
     holder: str = ""
     """GUID under which this process claims; drawn anew at each start, so never journalled."""
+    unfit: tuple[Check, ...] = ()
+    """What failed when this process last examined the nodes; of this process, never journalled."""
     superseded: bool = False
     """A newer epoch than ours was seen: another controller took over, and this one only looks."""
     stops: tuple[Stop, ...] = ()

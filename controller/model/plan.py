@@ -74,7 +74,7 @@ class HoldReason(StrEnum):
     AUDIT_VETO = "AuditVeto"
     BALANCER_ON = "BalancerOn"
     LOCAL_ACCOUNT = "LocalAccount"
-    NOT_A_SIMULATOR = "NotASimulator"
+    NOT_FIT = "NotFit"
     EPOCH_NOT_CLAIMED = "EpochNotClaimed"
     """The cluster database does not show our own fencing epoch, or two nodes do not agree on it."""
     SUPERSEDED = "Superseded"

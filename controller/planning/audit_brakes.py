@@ -7,6 +7,7 @@ nothing, whatever else is in it. Figures and rules: docs/guards.md and `model/po
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from controller.model.checkup import CheckName
 from controller.model.control import Approval, Stop, StopScope
 from controller.model.desired import VMDesired
 from controller.model.history import IntentState
@@ -69,6 +70,7 @@ def check_right(w: World, now: datetime) -> Iterator[AuditFinding]:
             "cluster",
             f"it is {seen.cluster_id}, not {known}",
         ),
+        (_unfit(w), "fitness", "a check of the nodes failed"),
         (balances, "balancer", f"the cluster balances by itself ({seen.balancer_mode})"),
         (not is_open(policy.windows, now), "window", "no window allows changes now"),
         (_unapproved(w, now), "approval", "nobody approved this plan"),
@@ -76,6 +78,14 @@ def check_right(w: World, now: datetime) -> Iterator[AuditFinding]:
     for bad, rule, detail in faults:
         if bad:
             yield from _against(w, rule, detail)
+
+
+def _unfit(w: World) -> bool:
+    """Whether a node that is seen failed a check that no other rule here stands for."""
+    silent = [node.name for node in w.observed.nodes if not node.answered]
+    elsewhere = (CheckName.BALANCER, CheckName.AUTHENTICATION)
+    failed = [check.node for check in w.history.unfit if check.name not in elsewhere]
+    return any(not any(same_name(node, quiet) for quiet in silent) for node in failed)
 
 
 def _unapproved(w: World, now: datetime) -> bool:

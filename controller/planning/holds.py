@@ -39,7 +39,7 @@ STOPS_ACTING: Final = frozenset(
         HoldReason.FIRST_CYCLES,
         HoldReason.JOURNAL_BROKEN,
         HoldReason.BALANCER_ON,
-        HoldReason.NOT_A_SIMULATOR,
+        HoldReason.NOT_FIT,
         HoldReason.EPOCH_NOT_CLAIMED,
         HoldReason.SUPERSEDED,
         HoldReason.STOPPED,

@@ -22,7 +22,10 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
         "permission.balancer_on",
         "the administrator: AutoBalancerMode 0, or `balancer: Coexist`",
     ),
-    HoldReason.NOT_A_SIMULATOR: ("permission.not_a_simulator", "a later release"),
+    HoldReason.NOT_FIT: (
+        "permission.not_fit",
+        "the administrator, who mends it; it is examined again every five minutes",
+    ),
     HoldReason.EPOCH_NOT_CLAIMED: (
         "fencing.epoch_not_claimed",
         "the claim, which follows by itself",

@@ -34,8 +34,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
     HoldReason.LOCAL_ACCOUNT: "{authentication} logs on a local account, and what it creates on a"
     " node of a domain ({nodes}) can fail to migrate later; use Kerberos, or NTLM",
-    HoldReason.NOT_A_SIMULATOR: "Enforce acts only on simulated clusters in this release"
-    " ({models})",
+    HoldReason.NOT_FIT: "its nodes were examined, and it is not fit to be acted on: {failed};"
+    " {remedy} (`ownernode doctor` tells all; they are examined again every five minutes)",
     HoldReason.EPOCH_NOT_CLAIMED: "this controller does not hold the cluster: its epoch is"
     " {epoch_own}, and the cluster database shows {epoch_shown}",
     HoldReason.SUPERSEDED: "another controller took the cluster over from epoch {epoch_own}; this"

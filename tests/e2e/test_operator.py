@@ -23,6 +23,8 @@ vms:
   - {name: SQL01, node: HV02}
   - {name: WEB01, node: HV01}
 """
+OLD_WORLD = WORLD.replace("{name: ops", "{functionalLevel: 8, name: ops")
+"""Of Windows Server 2012 R2."""
 SQL01 = """apiVersion: ownernode.io/v1alpha1
 kind: VirtualMachinePlacement
 metadata: {name: sql01}
@@ -43,9 +45,10 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder with `site/config.yaml` of a simulated cluster that is being served, and `specs`."""
-    (tmp_path / "world.yaml").write_text(WORLD, encoding="utf-8")
+    world = getattr(request, "param", WORLD)
+    (tmp_path / "world.yaml").write_text(world, encoding="utf-8")
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs/sql01.yaml").write_text(SQL01, encoding="utf-8")
     command = [*OWNERNODE, "simulate", "--config", str(tmp_path / "world.yaml")]
@@ -144,3 +147,14 @@ def wait_until_ready(url: str) -> None:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.1)
     pytest.fail("the controller did not become ready")
+
+
+@pytest.mark.parametrize("place", [OLD_WORLD], indirect=True)
+def test_nothing_is_applied_to_nodes_that_doctor_fails(place: Path) -> None:
+    """The examination comes before the first command, and says what to mend."""
+    common = ("--specs", place / "specs", "--state", place / "state")
+    held = run("apply", "--config", set_mode(place, "Enforce"), *common)
+    assert held.returncode == 1
+    assert "functional level on HV01: 8" in held.stderr
+    assert "Update-ClusterFunctionalLevel" in held.stderr
+    assert "Ordered" not in held.stderr

@@ -36,7 +36,6 @@ from controller.planning import view as view_module
 from controller.planning import windows as windows_module
 from controller.planning.guards import pace as pace_module
 from controller.planning.guards import vm_state as vm_state_module
-from controller.planning.guards.permission import SIMULATOR_MODEL
 from controller.planning.preflight import judge as judge_module
 from tests.simulation import hazards_bugs as runs
 from tests.simulation import hazards_cluster, hazards_vm
@@ -74,9 +73,7 @@ def _no_gaps() -> Sequence[Patch]:
 
     async def blind(self: ClusterObserver) -> ObservedState:
         seen = await observe(self)
-        nodes = tuple(
-            replace(node, answered=True, model=node.model or SIMULATOR_MODEL) for node in seen.nodes
-        )
+        nodes = tuple(replace(node, answered=True) for node in seen.nodes)
         return replace(seen, gaps=(), nodes=nodes)
 
     return [(ClusterObserver, "observe", blind), NO_AUDIT]

@@ -31,7 +31,6 @@ LOOKS_BEFORE_ACTING = 2
 EXACT_SECONDS = 0.001
 """Times in the world are floats."""
 CREATED_LOOKS = 2
-SIMULATOR = "ownernode simulator"
 DARK_SHARE, UNKNOWN_SHARE = 0.25, 0.10
 
 Found = Iterator[str]
@@ -228,6 +227,8 @@ def not_held(c: "Checker", order: Order) -> Found:
     """I19 and I32: nothing forbids acting at all."""
     if c.limits.mode != "Enforce":
         yield f"{c.what(order)} in mode {c.limits.mode}"
+    if c.limits.unfit:
+        yield f"{c.what(order)}, and a check of the nodes failed"
     if c.disk_is_full:
         yield f"{c.what(order)} while the journal's disk is full"
     nodes = len(c.world.cluster.nodes)
@@ -240,8 +241,6 @@ def not_held(c: "Checker", order: Order) -> Found:
     if c.journal_is_new and c.looks_quiet < LOOKS_BEFORE_ACTING:
         yield f"{c.what(order)} after {c.looks_quiet} looks, with an empty journal"
     for shown in c.evidence.current():
-        if shown.data["self"]["hardware"]["model"] != SIMULATOR:
-            yield f"{c.what(order)}, and {shown.data['node']} is no simulator"
         balancing = shown.data["cluster"]["balancerMode"] != 0
         if balancing and c.limits.balancer == "Refuse":
             yield f"{c.what(order)} while the balancer was shown on"

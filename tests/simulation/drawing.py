@@ -60,7 +60,7 @@ class Options:
     changes: tuple[Change, ...] = ()
     safety_seconds: float = 3600.0
     tags: frozenset[str] = field(default_factory=frozenset)
-    """What makes this run unlike others: `observe`, `real nodes`, ..."""
+    """What makes this run unlike others: `observe`, `unfit node`, ..."""
 
     @property
     def is_acting(self) -> bool:
@@ -73,7 +73,7 @@ def draw(seed: int, size: Size = SMALL, kinds: Sequence[Kind] | None = None) -> 
     chance = random.Random(f"{seed} {size.nodes} {size.vms}")
     # Dice of their own: a seed's other faults stay what they were before these were added.
     apart = random.Random(f"{seed} {size.nodes} {size.vms} apart")
-    tags = frozenset({chance.choice(("observe", "real node"))} if chance.random() < 0.04 else ())
+    tags = frozenset({chance.choice(("observe", "unfit node"))} if chance.random() < 0.04 else ())
     safety = chance.choice((1200.0, 2400.0, 4800.0))
     plan = _Drawn(chance, size)
     world = plan.world(tags)

@@ -205,11 +205,11 @@ def too_many_unknown(seed: int) -> Story:
     )
 
 
-def not_a_simulator(seed: int) -> Story:
-    """One of the nodes is a real one."""
+def not_fit(seed: int) -> Story:
+    """A check of one of the nodes fails."""
     draft = Draft(seed)
     draft.due()
-    return Story(options=draft.options(seconds=60.0, tags=("real node",)), promises=(never(),))
+    return Story(options=draft.options(seconds=60.0, tags=("unfit node",)), promises=(never(),))
 
 
 def balancer_on(seed: int) -> Story:
@@ -332,7 +332,7 @@ BY_GUARD: Mapping[str, Callable[[int], Story]] = {
     "first_cycles": first_cycles,
     "nodes_dark": nodes_dark,
     "too_many_unknown": too_many_unknown,
-    "not_a_simulator": not_a_simulator,
+    "not_fit": not_fit,
     "balancer_on": balancer_on,
     "outside_window": outside_window,
     "quorum_at_risk": quorum_at_risk,

@@ -12,6 +12,8 @@ class Limits:
     """The policy that was declared, as the checker reads it."""
 
     mode: str
+    unfit: bool
+    """A check of the nodes fails."""
     balancer: str
     per_node: int
     per_cluster: int
@@ -38,6 +40,7 @@ def read_limits(options: Options) -> Limits:
     sizes = {None: None, "10%": node_bytes // 10, "2Gi": 2 * GIB}
     return Limits(
         mode=config["mode"],
+        unfit="unfit node" in options.tags,
         balancer=config["balancer"],
         per_node=config["migration"]["perNode"],
         per_cluster=config["migration"]["perCluster"],

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.document import Document
 from controller.model.report import ClusterReport
 from controller.simulator.cmdlet_errors import Refusal
@@ -47,6 +48,15 @@ SILENCE_SECONDS = 24 * 3600.0
 SILENT_INTERVAL = "30m"
 TASKS_MAX, TASKS_PER_NODE = 50, 8
 DAY = 86_400.0
+
+OLD_POWERSHELL = Check(
+    node="HV02",
+    name=CheckName.POWERSHELL,
+    result=CheckResult.FAIL,
+    found="4.0, not 5.1",
+    remedy="install Windows Management Framework 5.1",
+)
+"""A check of a node that failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +110,6 @@ class Play:
 
     def __post_init__(self) -> None:
         self.world = load_world(yaml.safe_dump(dict(self.options.world)))
-        if "real node" in self.options.tags:
-            self.world.node("HV02").model = "PowerEdge R760"
         self.world.cluster.quarantine_seconds = 900.0
         self._config = cluster_document(self.options.config)
         journal = self.folder / "state" / "journal.sqlite"
@@ -123,6 +131,8 @@ class Play:
             sinks=[self],
             stand_still=self._stand_still,
         )
+        if "unfit node" in self.options.tags:
+            self.site.unfit = (OLD_POWERSHELL,)
         self._watch_every_event()
         cluster = self.world.cluster
         self.usual = Usual(

@@ -23,10 +23,13 @@ from controller.adapters.winrm.parsing import parse_observation
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
+from controller.engine.fitness import Fitness
 from controller.engine.manager import SPECS_EVERY_SECONDS, Manager
 from controller.engine.memory import Memory
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
+from controller.model.checkup import Check
+from controller.model.desired import DesiredState
 from controller.model.document import Document
 from controller.ports import StatusSink
 from tests.simulation.wire import Wire
@@ -103,6 +106,8 @@ class Site:
         self.disk = Disk()
         self.journal = folder / "state" / "journal.sqlite"
         self.clock_offset_seconds = 0.0
+        self.unfit: tuple[Check, ...] = ()
+        """What is wrong with nodes, as an examination finds it."""
         self.patience_seconds = SPECS_EVERY_SECONDS
         self._wire = wire
         self._specs = folder / "specs"
@@ -181,6 +186,9 @@ class Site:
         self._specs_version += 1
         # Files that look old enough are not read again and again (see SETTLING_SECONDS).
         os.utime(path, (path.stat().st_atime - 10, path.stat().st_mtime - 10))
+
+    async def _examine(self, _: DesiredState) -> tuple[Check, ...]:
+        return self.unfit
 
     # ---- life and death
 
@@ -296,6 +304,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            fitness=Fitness(self._examine, clock),
             holder=holder_number(1000 * self._number + len(self._tasks)),
         )
         self.verbs = Verbs(

@@ -22,13 +22,16 @@ from controller.adapters.winrm.observer import ClusterObserver
 from controller.engine.aside import Aside
 from controller.engine.desired import Declarations
 from controller.engine.executor import Executor
+from controller.engine.fitness import Fitness
 from controller.engine.manager import Manager
 from controller.engine.memory import Memory
 from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
+from controller.model.checkup import Check
 from controller.model.control import Fence, Order, Stop, StopScope, StopSource
+from controller.model.desired import DesiredState
 from controller.model.document import Document
 from controller.model.history import History, Intent
 from controller.model.observed import ObservedState
@@ -189,6 +192,11 @@ class Disk:
     def write(self) -> None:
         if self.is_full:
             raise JournalBroken("database or disk is full")
+
+
+async def nothing_wrong(_: DesiredState) -> tuple[Check, ...]:
+    """An examination that every node passes."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,6 +371,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
+            fitness=Fitness(nothing_wrong, clock),
             holder=holder_number(self._first_holder + len(self._tasks) - 1),
         )
         self.verbs = Verbs(

@@ -56,7 +56,7 @@ CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
     evidence.first_cycles,
     evidence.nodes_dark,
     evidence.too_many_unknown,
-    permission.not_a_simulator,
+    permission.not_fit,
     permission.balancer_on,
     permission.outside_window,
     capacity.quorum_at_risk,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from controller.model.checkup import CheckName
 from controller.model.control import Stop, StopScope
 from controller.model.desired import Failback, VMDesired
 from controller.model.names import fold, same_name
@@ -16,24 +17,32 @@ from controller.planning.holds import hold_on, hold_on_action, hold_on_cluster
 from controller.planning.standing import Case
 from controller.planning.view import View
 
-SIMULATOR_MODEL = "ownernode simulator"
-"""What a simulated node reports as its Model (docs/protocol.md, `self.model`)."""
-
-
 LOCAL_ACCOUNTS = frozenset({"Basic", "Certificate"})
 """Kinds of authentication that log on an account of the node, not of a domain."""
 
 
-def not_a_simulator(view: View, cases: Sequence[Case]) -> Hold | None:
-    """Until preflight and doctor exist, real clusters are only looked at."""
+JUDGED_AT_EACH_LOOK = frozenset({CheckName.AUTHENTICATION, CheckName.BALANCER})
+"""Checks with a guard of their own: `local_account` and `balancer_on`."""
+
+
+def not_fit(view: View, cases: Sequence[Case]) -> Hold | None:
+    """Nodes on which `doctor` finds a fault are not acted on.
+
+    A node that does not answer is no fault of the others: it is a gap, and has its own guards.
+    """
     if view.desired.policy.mode is Mode.OBSERVE:
         return None
-    answered = [n for n in view.nodes.values() if n.answered]
-    others = [f"{n.name}: {n.model}" for n in answered if n.model != SIMULATOR_MODEL]
-    if answered and not others:
+    silent = {key for key, node in view.nodes.items() if not node.answered}
+    failed = [
+        check
+        for check in view.history.unfit
+        if check.name not in JUDGED_AT_EACH_LOOK and fold(check.node) not in silent
+    ]
+    if not failed:
         return None
-    models = "; ".join(others[:10]) or "no node answers"
-    return hold_on_cluster(HoldReason.NOT_A_SIMULATOR, {"models": models})
+    found = (f"{c.name} on {c.node}: {c.found}" for c in failed[:10])
+    evidence = {"failed": "; ".join(found), "remedy": failed[0].remedy}
+    return hold_on_cluster(HoldReason.NOT_FIT, evidence)
 
 
 def local_account(view: View, want: VMDesired) -> Hold | None:

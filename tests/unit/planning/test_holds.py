@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.observed import (
     MigrationPhase,
     NodeState,
@@ -237,13 +238,35 @@ def test_local_account_creates_nothing_on_a_domain(
     assert (HoldReason.LOCAL_ACCOUNT in {h.reason for h in plan.holds}) is held
 
 
-def test_enforce_acts_on_simulated_clusters_only() -> None:
-    """One real machine among the nodes is enough to hold everything."""
-    real = node("n1", model="PowerEdge R750")
-    world = observed(real, N2, vm("a", "n2"))
-    assert cluster_holds(world) == [HoldReason.NOT_A_SIMULATOR]
-    like = observed(node("n1", model="Ownernode Simulator"), N2, vm("a", "n2"))
-    assert cluster_holds(like) == [HoldReason.NOT_A_SIMULATOR]
+def test_a_failed_check_of_a_node_holds_everything() -> None:
+    """Enforce acts on real clusters, and on none that doctor would not pass."""
+    world = observed(node("n1", model="PowerEdge R750"), N2, vm("a", "n2"))
+    assert cluster_holds(world) == []
+    assert cluster_holds(world, past=history(unfit=(failed("N1"),))) == [HoldReason.NOT_FIT]
+    watching = desired_state(WANT, policy=policy(mode=Mode.OBSERVE))
+    plan = plan_for(world, specs=watching, past=history(unfit=(failed("N1"),)))
+    assert HoldReason.NOT_FIT not in {hold.reason for hold in plan.holds}
+
+
+def test_what_each_look_judges_is_no_matter_of_an_old_examination() -> None:
+    """A balancer that was switched off since, and a local account, have guards of their own."""
+    world = observed(N1, N2, vm("a", "n2"))
+    for name in (CheckName.BALANCER, CheckName.AUTHENTICATION):
+        assert cluster_holds(world, past=history(unfit=(failed("n1", name),))) == []
+
+
+def test_a_silent_node_does_not_make_the_others_unfit() -> None:
+    """A node that is down while the controller starts is a gap, with guards of its own."""
+    dark = observed(node("n1", answered=False), gap("n1"), N2, node("n3"), node("n4"), node("n5"))
+    past = history(unfit=(failed("n1", CheckName.PORT),))
+    assert HoldReason.NOT_FIT not in cluster_holds(dark, past=past)
+
+
+def failed(node_name: str, name: CheckName = CheckName.POWERSHELL) -> Check:
+    """A check of doctor that failed."""
+    return Check(
+        node=node_name, name=name, result=CheckResult.FAIL, found="7.4, not 5.1", remedy="install"
+    )
 
 
 def test_another_cluster_under_the_same_name_stops_everything() -> None:
@@ -251,13 +274,6 @@ def test_another_cluster_under_the_same_name_stops_everything() -> None:
     world = observed(N1, N2, vm("a", "n2"))
     assert cluster_holds(world, past=history(cluster_id=world.cluster_id)) == []
     assert cluster_holds(world, past=history(cluster_id="other")) == [HoldReason.CLUSTER_CHANGED]
-
-
-def test_nobody_who_answers_is_said_as_that() -> None:
-    """The hold on real machines does not name empty brackets."""
-    dark = observed(node("n1", answered=False), gap("n1"), vm("a", "n2"))
-    holds = {h.reason: h for h in plan_for(dark, WANT).holds}
-    assert holds[HoldReason.NOT_A_SIMULATOR].evidence == {"models": "no node answers"}
 
 
 def test_the_plan_is_the_same_in_observe() -> None:

@@ -1,0 +1,60 @@
+"""Whether the nodes of a cluster are fit to be acted on, by the checks of `ownernode doctor`.
+
+They are examined before the first look of a process that may act, and again every few minutes for
+as long as a check fails. Where only observing is allowed nobody is examined.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from controller.model.checkup import Check, CheckResult
+from controller.model.desired import DesiredState
+from controller.model.policy import Mode
+from controller.ports import Clock
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 300.0
+"""Whoever mends something waits for no more than that; and a refused log-on is not repeated often
+enough to matter (at most two in half an hour, whoever asks)."""
+
+Examine = Callable[[DesiredState], Awaitable[tuple[Check, ...]]]
+
+
+class Fitness:
+    """What the last examination of one cluster found wrong."""
+
+    def __init__(self, examine: Examine, clock: Clock) -> None:
+        self._examine = examine
+        self._clock = clock
+        self._failed: tuple[Check, ...] = ()
+        self._examined_at: datetime | None = None
+
+    async def failed(self, desired: DesiredState) -> tuple[Check, ...]:
+        """The checks that failed; none in mode Observe, where nobody asks."""
+        if desired.policy.mode is Mode.OBSERVE:
+            return ()
+        if self._is_due():
+            checks = await self._examine(desired)
+            self._failed = tuple(c for c in checks if c.result is CheckResult.FAIL)
+            self._examined_at = self._clock.now()
+            for check in self._failed:
+                log.warning(
+                    "A check of a node failed",
+                    extra={
+                        "cluster": desired.cluster,
+                        "node": check.node,
+                        "check": check.name.value,
+                        "found": check.found,
+                        "remedy": check.remedy,
+                    },
+                )
+        return self._failed
+
+    def _is_due(self) -> bool:
+        if self._examined_at is None:
+            return True
+        # A clock that was set back examines too often, never too seldom.
+        age = abs((self._clock.now() - self._examined_at).total_seconds())
+        return bool(self._failed) and age >= AGAIN_SECONDS
