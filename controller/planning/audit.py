@@ -18,6 +18,7 @@ from controller.model.history import History, IntentState
 from controller.model.names import fold, same_name
 from controller.model.observed import ObservedState, RoleState, VMObserved
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Plan
+from controller.planning.audit_apart import check_apart
 from controller.planning.audit_brakes import (
     check_loss,
     check_orders,
@@ -306,6 +307,7 @@ _RULES: tuple[Rule, ...] = (
     check_memory,
     check_limits,
     check_domains,
+    check_apart,
     check_certificate,
     check_orders,
     check_right,

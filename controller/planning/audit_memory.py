@@ -214,7 +214,12 @@ def _cost_and_bound(w: World, now: datetime) -> tuple[int, int]:
     for action in w.plan.actions:
         if action.kind is ActionKind.START and action.vm_id is not None:
             leaving[fold(action.target)] = leaving.get(fold(action.target), 0) - action.memory_bytes
-    around = surroundings(w.observed, roster(w.observed), policy, now) if gaining else None
+    under_way = {moving.vm.id: moving.targets for moving in w.moving}
+    around = (
+        surroundings(w.observed, roster(w.observed), policy, now, targets=under_way)
+        if gaining
+        else None
+    )
     for want, vm, home, here in gaining:
         best = here
         for name, node in w.nodes.items():

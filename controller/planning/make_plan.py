@@ -22,6 +22,7 @@ from controller.model.plan import (
     HoldReason,
     Plan,
 )
+from controller.planning.apart import holds_on_meeting
 from controller.planning.choices import Chosen, choose
 from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
 from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
@@ -101,7 +102,7 @@ def _unless_held(case: Case, hold: Hold | None) -> Case:
 def _placed_and_scheduled(
     view: View, cases: Sequence[Case], life: Lifecycle, guarded: Mapping[str, Hold]
 ) -> tuple[Chosen, Schedule]:
-    """Place and schedule; where a knot can't be opened, hold its VMs and do the rest.
+    """Place and schedule; hold the VMs of a knot that can't be opened and those that may not meet.
 
     A held VM may still have a second choice that nobody blocks: each is asked once.
     """
@@ -111,13 +112,15 @@ def _placed_and_scheduled(
     # Each round fixes at least one VM, so there are no more rounds than VMs.
     for _ in range(len(cases) + 1):
         chosen, timetable = attempt.made(fixed)
-        if not timetable.locked:
+        wrong = attempt.holds(chosen, timetable)
+        if not wrong:
             break
-        fixed |= attempt.holds_on_knot(chosen, timetable)
+        fixed |= wrong
     for key in sorted(fixed.keys() - unregistered - guarded.keys())[:SECOND_CHOICES_MAX]:
         without = {k: h for k, h in fixed.items() if k != key}
         other, others_timetable = attempt.made(without)
-        if not others_timetable.locked and attempt.cost(other) < attempt.cost(chosen):
+        legal = not attempt.holds(other, others_timetable)
+        if legal and attempt.cost(other) < attempt.cost(chosen):
             fixed, chosen, timetable = without, other, others_timetable
     return chosen, timetable
 
@@ -140,7 +143,13 @@ class _Attempt:
         """Cost of where every VM at rest ends."""
         return chosen.cost + _cost_of_held(self._view, self._cases, chosen)
 
-    def holds_on_knot(self, chosen: Chosen, timetable: Schedule) -> dict[str, Hold]:
+    def holds(self, chosen: Chosen, timetable: Schedule) -> dict[str, Hold]:
+        """By key: who must stay for the rest to be possible; empty where all of it is."""
+        if timetable.locked:
+            return self._holds_on_knot(chosen, timetable)
+        return holds_on_meeting(self._view, chosen, timetable.timed)
+
+    def _holds_on_knot(self, chosen: Chosen, timetable: Schedule) -> dict[str, Hold]:
         """One hold for each VM that waits for another which waits for it."""
         knot = ", ".join(sorted(step.title for step in timetable.locked))
         holds = {}

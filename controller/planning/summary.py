@@ -95,7 +95,9 @@ class _Reporter:
         vms = roster(observed)
         self._seen = vms.by_id
         self._observed, self._policy = observed, desired.policy
-        self._around = surroundings(observed, vms, desired.policy, observed.completed_at)
+        self._around = surroundings(
+            observed, vms, desired.policy, observed.completed_at, targets={}
+        )
         self._wants = {want.key: want for want in desired.vms}
         self._conflicts = {conflict.key: conflict for conflict in desired.conflicts}
         self._holds = {hold.key: hold for hold in plan.holds}

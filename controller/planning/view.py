@@ -136,7 +136,9 @@ def look(desired: DesiredState, observed: ObservedState, history: History, now: 
         inbound=inbound,
         last_foreign={f.vm_id: f for f in history.foreign},
         own_moves=own_moves,
-        around=surroundings(observed, vms, desired.policy, now),
+        around=surroundings(
+            observed, vms, desired.policy, now, targets={f.vm.id: f.targets for f in flights}
+        ),
         opening=opening(desired.policy.windows, now),
         sees_all=observed.is_complete and all(n.answered for n in observed.nodes),
     )

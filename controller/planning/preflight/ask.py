@@ -1,6 +1,6 @@
 """What a check is asked about: one VM, perhaps one node, and the cluster around them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -84,29 +84,40 @@ Finding = str | Untold | None
 
 
 def surroundings(
-    observed: ObservedState, roster: Roster, policy: Policy, now: datetime
+    observed: ObservedState,
+    roster: Roster,
+    policy: Policy,
+    now: datetime,
+    *,
+    targets: Mapping[str, Collection[str]],
 ) -> Surroundings:
-    """Index a snapshot once."""
+    """Index a snapshot once. `targets`: by VM id, the folded nodes that a move of it may lead to.
+
+    A command of ours that no snapshot shows yet may be under way all the same.
+    """
     return Surroundings(
         policy=policy,
         oldest=now - timedelta(seconds=policy.slow_facts_age_max_seconds),
         mounts=tuple(v.path.lower() + "\\" for v in observed.volumes),
         names=roster.by_name,
         nodes={fold(node.name): node for node in observed.nodes},
-        classes=_classes(observed),
+        classes=_classes(observed, targets),
         classes_enforced=observed.anti_affinity_enforced,
     )
 
 
-def _classes(observed: ObservedState) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+def _classes(
+    observed: ObservedState, targets: Mapping[str, Collection[str]]
+) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for vm in observed.vms:
         if vm.role is None or not vm.role.anti_affinity:
             continue
-        target = vm.migration.target if vm.migration is not None else None
+        places = {fold(n) for n in (vm.owner, vm.host) if n is not None}
+        places.update(targets.get(vm.id, ()))
         for name in vm.role.anti_affinity:
             nodes = found.setdefault(fold(name), {})
-            for node in {fold(n) for n in (vm.owner, vm.host, target) if n is not None}:
+            for node in places:
                 nodes[node] = (*nodes.get(node, ()), vm.id)
     return found
 

@@ -130,6 +130,17 @@ def same_vm_at_once(case: Case) -> Case:
     return case.adding(replace(case.only("c"), id="x", target="n1"))
 
 
+def one_class(*names: str) -> Callable[[Case], Case]:
+    """The cluster enforces a class that these VMs are of."""
+
+    def seed(case: Case) -> Case:
+        for name in names:
+            case = case.role(name, anti_affinity=("App",))
+        return replace(case, world=replace(case.world, anti_affinity_enforced=True))
+
+    return seed
+
+
 def move_of(name: str, source: str, target: str, **changes: object) -> Action:
     """A move that nobody planned."""
     base = replace(
@@ -155,6 +166,12 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
                 ),
             ),
         ),
+    ),
+    "two of a class meet where one is": ("anti-affinity", one_class("c", "right")),
+    "two of a class meet on a hop": ("anti-affinity", one_class("a", "nobodys")),
+    "two of a class meet where both go": (
+        "anti-affinity",
+        lambda c: one_class("b", "c")(c.acting("c", target="n1")),
     ),
     "no such node": ("target", lambda c: c.acting("c", target="n9")),
     "planned from the wrong owner": ("source", lambda c: c.acting("c", source="n2")),

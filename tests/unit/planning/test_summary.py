@@ -172,7 +172,7 @@ def test_the_high_availability_report_warns_as_the_wizard_does() -> None:
         configuration_path="",
     )
     world = observed(N1, seen)
-    around = surroundings(world, roster(world), policy(), NOW)
+    around = surroundings(world, roster(world), policy(), NOW, targets={})
     checks = {c.name: c for c in availability(desired("a"), seen, around)}
     told = {n: c.verdict for n, c in checks.items() if c.verdict is not CheckVerdict.PASSES}
     assert told == {
