@@ -13,6 +13,7 @@ demo: setup
 
 test: lint
 	@.ci/kubernetes >/dev/null || echo "without these programs tests/kube can't run"
+	@.ci/helm >/dev/null || echo "without helm tests/deploy can't check the chart"
 	@$(bin)/python tests/suites.py
 
 campaign: setup
