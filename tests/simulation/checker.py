@@ -149,6 +149,8 @@ class Checker:
         self.journal_life += 1
         self.shrunk_seconds = None
         self.evidence.away.clear()
+        # With it goes the memory of what others moved, and until when that is respected.
+        self.foreign = [replace(move, known=False) for move in self.foreign]
 
     # ---- what the wire tells (Onlooker)
 

@@ -78,6 +78,11 @@ def test_a_plan_may_be_called_best_where_storage_keeps_vms_from_better_nodes() -
     assert not want.is_better("HV03", than="HV01")
 
 
+def test_what_others_moved_before_the_journal_was_lost_is_forgotten_with_it() -> None:
+    """Seed 254: a drain's move was undone within the respect time, by a process that knew nothing."""
+    judged(draw(254))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(86_400)
 def test_no_fault_leads_to_harm_in_years(capsys: pytest.CaptureFixture[str]) -> None:
