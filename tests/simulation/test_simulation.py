@@ -79,7 +79,7 @@ def test_a_plan_may_be_called_best_where_storage_keeps_vms_from_better_nodes() -
 
 
 def test_what_others_moved_before_the_journal_was_lost_is_forgotten_with_it() -> None:
-    """Seed 254: a drain's move was undone within the respect time, by a process that knew nothing."""
+    """Seed 254: a move was undone within the respect time, by a process that knew nothing of it."""
     judged(draw(254))
 
 
