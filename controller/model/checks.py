@@ -36,6 +36,7 @@ class CheckName(StrEnum):
     DISKS = "disks"
     CHECKPOINTS = "checkpoints"
     SMART_PAGING = "smartPaging"
+    REDIRECTED = "redirected"
     MEDIA = "media"
     PHYSICAL_DISK = "physicalDisk"
     SHARED_DISK = "sharedDisk"

@@ -123,6 +123,8 @@ class NodeObserved:
     """Whether it is of an Active Directory domain; None where it did not tell."""
     volumes_lost: tuple[str, ...] = ()
     """Mounts of cluster shared volumes that it can't use now."""
+    volumes_redirected: tuple[str, ...] = ()
+    """Those that it reaches only by way of another node, though it could reach them itself."""
     observed_at: datetime | None = None
     """Start of the node's own read; None when only its peers spoke of it."""
 

@@ -18,6 +18,7 @@ from controller.simulator.states import (
     GroupState,
     GroupType,
     NodeState,
+    RedirectCause,
     ResourceState,
     Stage,
     VolumeState,
@@ -140,11 +141,7 @@ class View:
                     "Name": volume.name,
                     "Node": node.name,
                     "VolumeFriendlyName": volume.mount,
-                    "StateInfo": powershell(
-                        VolumeState.Direct
-                        if volume.online and fold(volume.mount) not in node.volumes_lost
-                        else VolumeState.Unavailable
-                    ),
+                    **_way_to(volume, node),
                 },
             )
             for volume in self.cluster.volumes
@@ -364,3 +361,17 @@ def parameter(owner: PSObject, name: str, value: Value) -> PSObject:
 
 def _by_name(item: PSObject) -> str:
     return fold(str(item.properties["Name"]))
+
+
+def _way_to(volume: Volume, node: Node) -> dict[str, Value]:
+    """How a node reaches a volume; ReFS on a SAN is always redirected."""
+    mount, cause = fold(volume.mount), RedirectCause.NotFileSystemRedirected
+    state = VolumeState.Direct
+    if not volume.online or mount in node.volumes_lost:
+        state = VolumeState.Unavailable
+    elif node.volumes_redirected.get(mount) == "Block":
+        state = VolumeState.BlockRedirected
+    elif mount in node.volumes_redirected:
+        state = VolumeState.FileSystemRedirected
+        cause = RedirectCause[node.volumes_redirected[mount]]
+    return {"StateInfo": powershell(state), "FileSystemRedirectedIOReason": powershell(cause)}

@@ -105,6 +105,7 @@ class NodePart(_Part):
     build: int = 26100
     vm_versions: list[str] = ["9.0", "10.0", "11.0", "12.0"]
     volumes_lost: list[str] = []  # mounts that the node can't use
+    volumes_redirected: dict[str, Literal["Block", "UserRequest", "FileSystemReFs"]] = {}
     migrations_max: int = 1
     vm_path: str | None = None
     vhd_path: str | None = None
@@ -261,6 +262,7 @@ def _add_node(world: World, number: int, part: NodePart) -> None:
         build=part.build,
         vm_versions=tuple(part.vm_versions),
         volumes_lost={fold(path) for path in part.volumes_lost},
+        volumes_redirected={fold(p): cause for p, cause in part.volumes_redirected.items()},
         migrations_max=part.migrations_max,
         boot_at=-30 * _DAY_SECONDS,
         dvd_drives=tuple(part.dvd_drives),

@@ -67,6 +67,8 @@ class Node:
     switches: list[Switch] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     volumes_lost: set[str] = field(default_factory=set)  # folded mounts that it can't use
+    volumes_redirected: dict[str, str] = field(default_factory=dict)
+    """Folded mounts that it reaches only through another node, and why (`RedirectCause`, Block)."""
     local_disk_bytes: int = 500 * GIB
     powered: bool = True
     boot_at: float = 0.0

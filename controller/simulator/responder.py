@@ -295,6 +295,7 @@ def _lists(run: Run) -> Data:
             "node": text_of(row, "Node"),
             "path": text_or_none(row, "VolumeFriendlyName"),
             "state": number_of(row, "StateInfo"),
+            "cause": flags_of(row, "FileSystemRedirectedIOReason"),
         }
         for row in run("Get-ClusterSharedVolumeState")
     ]

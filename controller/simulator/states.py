@@ -157,6 +157,14 @@ class VhdType(IntEnum):
     Differencing = 4
 
 
+class RedirectCause(IntFlag):
+    """Why a node's files on a volume go through another node."""
+
+    NotFileSystemRedirected = 0
+    UserRequest = 1
+    FileSystemReFs = 32
+
+
 class VolumeState(IntEnum):
     Unavailable = 0
     Paused = 1
@@ -219,6 +227,7 @@ _TYPE_NAMES: dict[type[Enum], str] = {
     GroupFlag: _CLUSTER + "ClusterApplicationStatusInformation",
     ResourceState: _CLUSTER + "ClusterResourceState",
     VolumeState: _CLUSTER + "ClusterSharedVolumeState",
+    RedirectCause: _CLUSTER + "ClusterSharedVolumeFileSystemRedirectedIOReasons",
     GroupType: _CLUSTER + "GroupType",
     VmState: _HYPER_V + "VMState",
     VmOperationalStatus: _HYPER_V + "VMOperationalStatus",

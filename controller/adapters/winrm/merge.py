@@ -40,9 +40,9 @@ from controller.adapters.winrm.states import (
     STATUS_MIGRATING,
     SWITCH_EXTERNAL,
     VM_STATES,
-    VOLUME_LOST,
     busy_name,
 )
+from controller.adapters.winrm.volumes import lost_mounts, redirected_mounts
 from controller.model.names import fold, same_name
 from controller.model.observed import (
     Gap,
@@ -93,7 +93,7 @@ def merge(look: Look) -> ObservedState:
     """Put one snapshot together; the order of the replies is of no importance."""
     seen = tuple(sorted(look.seen, key=lambda s: fold(s.reply.node)))
     views, contradictions = agree_on_nodes(s.reply for s in seen)
-    nodes = _nodes(views, seen, _lost_volumes(look.lists)) or tuple(
+    nodes = _nodes(views, seen, look.lists) or tuple(
         NodeObserved(name=name, state=NodeState.UNKNOWN, answered=False)
         for name in sorted(look.nodes_before, key=fold)
     )
@@ -204,18 +204,11 @@ def _all_flags(values: Iterable[int]) -> int:
     return flags
 
 
-def _lost_volumes(lists: Lists | None) -> Mapping[str, tuple[str, ...]]:
-    """By folded node name the mounts of volumes that it can't use now."""
-    lost: dict[str, tuple[str, ...]] = {}
-    for node, path, state in lists.volume_states if lists else ():
-        if state in VOLUME_LOST:
-            lost[fold(node)] = (*lost.get(fold(node), ()), path.rstrip("\\"))
-    return lost
-
-
 def _nodes(
-    views: Mapping[str, NodeView], seen: tuple[Seen, ...], lost: Mapping[str, tuple[str, ...]]
+    views: Mapping[str, NodeView], seen: tuple[Seen, ...], lists: Lists | None
 ) -> tuple[NodeObserved, ...]:
+    ways = lists.volume_states if lists is not None else ()
+    lost, redirected = lost_mounts(ways), redirected_mounts(ways)
     own = {fold(s.reply.node): s for s in seen}
     nodes = []
     for name, view in sorted(views.items()):
@@ -229,6 +222,7 @@ def _nodes(
             failback_in_progress=view.failback == FAILBACK_IN_PROGRESS,
             answered=name in own,
             volumes_lost=lost.get(name, ()),
+            volumes_redirected=redirected.get(name, ()),
         )
         if name in own:
             facts = own[name].reply.own

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from controller.adapters.winrm.frames import shown
+from controller.adapters.winrm.volumes import VolumeWay
 from controller.errors import ProtocolBroken
 from controller.model.names import fold
 from controller.model.observed import Job, JobState
@@ -181,8 +182,7 @@ class Lists:
 
     roles: tuple[ListedRole, ...]
     volumes: tuple[ListedVolume, ...]
-    volume_states: tuple[tuple[str, str, int], ...]
-    """Node, mount and ClusterSharedVolumeState."""
+    volume_states: tuple[VolumeWay, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,7 +377,12 @@ def _lists(lists: "_Part") -> Lists:
             for volume in lists.parts("volumes")
         ),
         volume_states=tuple(
-            (row.node_name("node"), row.optional_text("path") or "", row.number("state"))
+            VolumeWay(
+                node=row.node_name("node"),
+                path=row.optional_text("path") or "",
+                state=row.number("state"),
+                cause=row.number("cause"),
+            )
             for row in lists.parts("volumeStates")
         ),
     )

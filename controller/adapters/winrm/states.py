@@ -82,6 +82,8 @@ SWITCH_EXTERNAL = 2
 REPLICATION_REPLICA = frozenset({2, 4})
 """VMReplicationMode Replica and ExtendedReplica."""
 VOLUME_LOST = frozenset({0, 1})
+VOLUME_FILES_REDIRECTED, VOLUME_BLOCKS_REDIRECTED = 3, 4
+REDIRECTED_BY_REFS = 32
 """ClusterSharedVolumeState Unavailable and Paused."""
 
 

@@ -39,6 +39,19 @@ def smart_paging(ask: Ask) -> Finding:
     return _elsewhere(ask, (path,)) if path else None
 
 
+def redirected(ask: Ask) -> Finding:
+    """Nodes that reach a volume of its only by way of another node."""
+    seen = _seen(ask)
+    paths = (seen.configuration_path, *seen.disk_paths)
+    found = [
+        f"{node.name} reaches {mount} only by way of another node"
+        for node in ask.around.nodes.values()
+        for mount in node.volumes_redirected
+        if any(is_on_volume(path, (fold(mount) + "\\",)) for path in paths)
+    ]
+    return "; ".join(found) or None
+
+
 def media(ask: Ask) -> Finding:
     """ISO files and physical drives in the DVD drives."""
     return _elsewhere(ask, _seen(ask).media_paths)

@@ -235,6 +235,18 @@ OF_VM: Final[tuple[Check, ...]] = (
         again="storageShared",
     ),
     Check(
+        name=CheckName.REDIRECTED,
+        asks="No node reaches the volumes that it is on only by way of another node.",
+        rule=machine.redirected,
+        needs=(Facts.CLUSTER, Facts.EQUIPMENT),
+        on={_REGISTER: _WARNS},
+        untold="such a volume is slow, and not lost",
+        remedy="mend the way of the node to its storage, or end the redirection"
+        " (Get-ClusterSharedVolumeState, Resume-ClusterResource)",
+        source=_LEARN + "windows-server/failover-clustering/failover-cluster-csvs",
+        lasts=False,
+    ),
+    Check(
         name=CheckName.MEDIA,
         asks="Nothing is in the DVD drives but ISO files that every node reaches.",
         rule=machine.media,

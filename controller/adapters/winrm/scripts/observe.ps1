@@ -357,6 +357,7 @@ function Get-ClusterLists {
             node  = [string]$_.Node
             path  = ConvertTo-Text $_.VolumeFriendlyName
             state = [int]$_.StateInfo
+            cause = ConvertTo-Flags $_.FileSystemRedirectedIOReason
         }
     })
     return [ordered]@{
