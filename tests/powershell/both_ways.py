@@ -11,8 +11,8 @@ from controller.simulator.config import load_world
 from controller.simulator.responder import respond
 from controller.simulator.world import World
 
-JOB_SECONDS = 30.0
-"""Real seconds in which a job's engine has started and done its work."""
+JOB_SECONDS = 90.0
+"""Real seconds in which a job's engine has started and done its work, on a busy machine too."""
 WORLD_JOB_SECONDS = 60.0
 POLL_SECONDS = 0.1
 Prepare = Callable[[World], object]
