@@ -25,7 +25,7 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "Invoke-OwnernodeClaimEpoch": ("claimEpoch", ("epoch", "holder"), ()),
     "Invoke-OwnernodeMoveRole": ("moveRole", (*_CHANGE, "vmId", "source", "target"), ()),
     "Invoke-OwnernodeStartRole": ("startRole", (*_CHANGE, "vmId", "node"), ()),
-    "Invoke-OwnernodeRegisterVm": ("registerVm", (*_CHANGE, "vmId", "node"), ()),
+    "Invoke-OwnernodeRegisterVm": ("registerVm", (*_CHANGE, "vmId", "node"), ("accepts",)),
     "Invoke-OwnernodeCreateVm": ("createVm", (*_CHANGE, "node", "name", "template"), ()),
 }
 """Function -> operation, mandatory and optional parameters beside `callId`, which all have."""

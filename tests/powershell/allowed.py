@@ -23,9 +23,9 @@ COMMANDS: dict[str, set[str]] = {
 # The only commands whose name is not a word of the script. None is made of data: a table of ours,
 # a function name out of a table of ours, and the agent's own text.
 DYNAMIC: dict[str, set[str]] = {
-    "agent.ps1": {"& $function @arguments"},
     "bootstrap.ps1": {". ([scriptblock]::Create($AgentText))"},
     "conditions.ps1": {"& $Conditions[$name] $Case"},
+    "replies.ps1": {"& $function @Arguments"},
 }
 
 # Types of the .NET Framework 4.6.2 (Windows Server 2016) and PowerShell 5.1.

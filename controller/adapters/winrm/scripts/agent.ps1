@@ -5,19 +5,12 @@ $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 
 $PieceBytes = 36864  # gives 49,152 characters of base64, the longest payload of a line
-$JsonDepth = 12  # observe nests six deep
 $AgentOutput = [Console]::OpenStandardOutput()
-
-$Operations = @{
-    ping       = 'Invoke-Ping'
-    observe    = 'Invoke-Observe'
-    doctor     = 'Invoke-Doctor'
-    moveRole   = 'Invoke-MoveRole'
-    startRole  = 'Invoke-StartRole'
-    registerVm = 'Invoke-RegisterVm'
-    createVm   = 'Invoke-CreateVm'
-    claimEpoch = 'Invoke-ClaimEpoch'
-}
+# A job is started as this process was. Switches and the bootstrap only, as winrshost got them: none
+# needs quotes, none holds data.
+$JobProgram = [Diagnostics.Process]::GetCurrentProcess().MainModule.FileName
+$AgentSwitches = [Environment]::GetCommandLineArgs()
+$JobSwitches = [string]::Join(' ', $AgentSwitches, 1, $AgentSwitches.Count - 1)
 
 # One write for all lines: each would become an element of its own in WinRM's answer.
 function Write-Lines([string[]]$Lines) {
@@ -27,26 +20,6 @@ function Write-Lines([string[]]$Lines) {
     $AgentOutput.Flush()
 }
 
-function ConvertTo-Payload($Value) {
-    $json = ConvertTo-Json -InputObject $Value -Depth $JsonDepth -Compress
-    return [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json))
-}
-
-function ConvertFrom-Payload([string]$Payload) {
-    $strict = [Text.UTF8Encoding]::new($false, $true)
-    return ConvertFrom-Json -InputObject $strict.GetString([Convert]::FromBase64String($Payload))
-}
-
-function Compress-Json($Value) {
-    $json = ConvertTo-Json -InputObject $Value -Depth $JsonDepth -Compress
-    $bytes = [Text.Encoding]::UTF8.GetBytes($json)
-    $buffer = [IO.MemoryStream]::new()
-    $packer = [IO.Compression.GZipStream]::new($buffer, [IO.Compression.CompressionMode]::Compress)
-    $packer.Write($bytes, 0, $bytes.Length)
-    $packer.Close()
-    return [Convert]::ToBase64String($buffer.ToArray())
-}
-
 # A value as frames: pieces of its gzip bytes, the last one `done`.
 function Get-Frames([string]$Id, $Value) {
     $bytes = [Convert]::FromBase64String((Compress-Json $Value))
@@ -54,27 +27,6 @@ function Get-Frames([string]$Id, $Value) {
         $count = [Math]::Min($PieceBytes, $bytes.Length - $at)
         $kind = $(if ($at + $count -eq $bytes.Length) { 'done' } else { 'part' })
         'HV1 {0} {1} {2}' -f $Id, $kind, [Convert]::ToBase64String($bytes, $at, $count)
-    }
-}
-
-function New-Reply([string]$Id, $Operation, $Data, $Entry) {
-    return [ordered]@{
-        schema    = 'ownernode.io/reply/v1'
-        id        = $Id
-        operation = $Operation
-        ok        = $null -eq $Entry
-        data      = $Data
-        errors    = @(if ($null -ne $Entry) { $Entry })
-    }
-}
-
-function New-BadCall([string]$Message) {
-    return [ordered]@{
-        kind     = 'BadCall'
-        category = $null
-        type     = $null
-        hresult  = $null
-        message  = Get-Shortened $Message
     }
 }
 
@@ -91,18 +43,7 @@ function Get-Reply([string]$Id, [string]$Payload) {
     if (-not @($Operations.Keys | Where-Object { $_.Equals($operation) }).Count) {
         return New-Reply $Id $operation $null (New-BadCall 'There is no such operation.')
     }
-    $function = $Operations[$operation]
-    try {
-        return New-Reply $Id $operation (& $function @arguments) $null
-    } catch {
-        $entry = ConvertTo-ErrorEntry $_
-        # Arguments that the operation's own parameters refuse: nothing of it was executed.
-        $refusedByBinder = $_.Exception -is [Management.Automation.ParameterBindingException]
-        if ($refusedByBinder -and $entry['kind'].Split(',')[-1].Equals($function)) {
-            $entry = New-BadCall $entry['message']
-        }
-        return New-Reply $Id $operation $null $entry
-    }
+    return Get-OperationReply $Id $operation $arguments
 }
 
 # Reads calls until stdin ends. A repeated id gets the same lines again and executes nothing.

@@ -1,7 +1,7 @@
 # Registration and creation, each in a process of its own that the agent starts and watches.
 #
 # Some Hyper-V cmdlets hang in a PowerShell that reads commands from stdin, and creating disks
-# takes long. The process is started just as the agent was; the variable OWNERNODE_JOB tells it
+# takes long. The process is started just as an agent is; the variable OWNERNODE_JOB tells it
 # what it is. It gets one line of data on stdin and reports with lines
 # `HV1 <intent> job <base64 of JSON>`.
 
@@ -12,12 +12,9 @@ $JobStartMilliseconds = 30000
 $Jobs = [ordered]@{}
 
 function Start-NodeJob([string]$Operation, [string]$Intent, $Arguments) {
-    $own = [Diagnostics.Process]::GetCurrentProcess()
     $start = [Diagnostics.ProcessStartInfo]::new()
-    $start.FileName = $own.MainModule.FileName
-    # Switches and the bootstrap only, as winrshost got them: none needs quotes, none holds data.
-    $switches = @([Environment]::GetCommandLineArgs() | Select-Object -Skip 1)
-    $start.Arguments = [string]::Join(' ', $switches)
+    $start.FileName = $JobProgram
+    $start.Arguments = $JobSwitches
     $start.UseShellExecute = $false
     $start.CreateNoWindow = $true
     $start.RedirectStandardInput = $true

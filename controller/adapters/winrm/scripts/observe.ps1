@@ -161,7 +161,10 @@ function Get-VmEntries([datetime]$Now, [int]$Seconds) {
             @{ order = ([long]$since).ToString('D20'); id = $id; token = $token; vm = $vm }
         }
     })
-    foreach ($item in @(Get-Sorted $due 'order', 'id' | Select-Object -First $EquipmentReadsMax)) {
+    # Not by Select-Object, which a JEA session replaces by a poorer one.
+    $turn = @(Get-Sorted $due 'order', 'id')
+    for ($at = 0; $at -lt $turn.Count -and $at -lt $EquipmentReadsMax; $at++) {
+        $item = $turn[$at]
         $data = $null
         # A VM on its way in or out may not let itself be read: then nothing is known of it.
         try { $data = Get-EquipmentEntry $item['vm'] } catch { $data = $null }
