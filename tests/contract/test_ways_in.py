@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.specs.once import read_clusters
-from controller.errors import SpecError, Unreachable
+from controller.errors import RemoteFailed, SpecError, Unreachable
 from controller.model.names import fold
 from controller.model.observed import GapReason
+from controller.planning.resolve import resolve
 from controller.simulator.serve import SimulatedSite
 from controller.simulator.winrm_server.certificates import CertificateAuthority
 from tests.contract.clusters import (
     Cluster,
+    Way,
+    basic_over_https,
     certificate_over_https,
     ntlm_over_http,
     ntlm_over_https,
     pinned,
+    psrp,
 )
 
 
@@ -125,3 +129,49 @@ def test_second_kerberos_identity_is_refused(tmp_path: Path) -> None:
     config.write_text("---\n".join([*same, document("c", "Kerberos", "TWO")]), encoding="utf-8")
     with pytest.raises(SpecError, match="one process has one Kerberos identity"):
         read_clusters(config)
+
+
+def test_the_document_chooses_the_jea_endpoint(tmp_path: Path) -> None:
+    """Nothing else is opened on a node: no shell, no program, no line of input."""
+    config = tmp_path / "config.yaml"
+    text = document("a", "NTLM", "ONE")
+    config.write_text(f"{text}    transport: PSRP\n", encoding="utf-8")
+    (cluster,) = read_clusters(config)
+    assert resolve(cluster, (), (), "").connection.transport == "PSRP"
+
+    async def story(cluster: Cluster) -> None:
+        assert (await cluster.observer.observe()).is_complete
+        for server in cluster.servers.values():
+            assert server.shells == 1
+            assert server.counts["Command"] == server.counts["Signal"] > 0
+            assert server.counts["Send"] == 0
+
+    psrp(story)
+
+
+@pytest.mark.parametrize("play", [basic_over_https, certificate_over_https, ntlm_over_http])
+def test_every_log_on_reaches_the_endpoint(play: Way) -> None:
+    """It is the same connection, whatever is said on it."""
+
+    async def story(cluster: Cluster) -> None:
+        assert (await cluster.observer.observe()).is_complete
+
+    play(story, transport="PSRP")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"), [("ping", {"more": 1}), ("observe", {"clusterWide": "yes"})]
+)
+def test_what_the_endpoint_refuses_was_not_executed(
+    operation: str, arguments: Mapping[str, object]
+) -> None:
+    """Neither an unknown parameter nor a bad value leaves the outcome in doubt."""
+
+    async def story(cluster: Cluster) -> None:
+        with pytest.raises(RemoteFailed) as failure:
+            await cluster.caller.call("HV01", operation, arguments, timeout_seconds=5)
+        assert failure.value.kind == "BadCall"
+        await cluster.caller.call("HV01", "ping", {}, timeout_seconds=5)
+        assert cluster.servers["HV01"].counts["Create"] == 1
+
+    psrp(story)

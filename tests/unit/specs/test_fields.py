@@ -39,6 +39,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
             f"{LOGONS}::test_unknown_authority_gets_no_byte_of_the_credentials"
         ),
         "spec.connection.tls.pins": f"{WAYS_IN}::test_pinned_certificate_needs_no_authority",
+        "spec.connection.transport": f"{WAYS_IN}::test_the_document_chooses_the_jea_endpoint",
         "spec.connection.ntlmOverHTTP": (
             f"{WAYS_IN}::test_ntlm_over_plain_http_needs_its_own_word"
         ),
@@ -190,7 +191,6 @@ def test_defaults_are_supported(kind: str) -> None:
 ISO = r"iso: 'C:\ClusterStorage\Volume1\iso\ws2025.iso'"
 REFUSED = (
     (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
-    (CLUSTER.replace("NTLM", "NTLM\n    transport: PSRP"), "PSRP is not supported yet"),
     (f"{CLUSTER}  nodes: [{{name: HV01, labels: {{a: b}}}}]\n", "labels: is not supported yet"),
     (
         f"{CLUSTER}  nativePolicy: Manage\n",
