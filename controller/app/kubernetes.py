@@ -1,6 +1,7 @@
 """The controller in Kubernetes: clusters and placements are objects, and one replica leads.
 
-A replica without the Lease keeps its mirrors warm and answers on its port. With it, it runs a
+A replica without the Lease keeps its mirrors warm, judges what they show, so that it has the last
+good version of each object when its turn comes, and answers on its port. With the Lease, it runs a
 Controller for the FailoverClusters that there are; when one of them changes, that Controller ends
 and the next one begins, as after a restart, because connections, limits and credentials hang
 together and a half-changed controller would act by neither version.
@@ -11,7 +12,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,17 +28,27 @@ from controller.adapters.kube.kinds import CLUSTER, OURS, PLACEMENT
 from controller.adapters.kube.lease import Elector, LeaseTiming
 from controller.adapters.kube.memory import StatusJournal
 from controller.adapters.kube.secrets import SecretReader
-from controller.adapters.kube.source import Desk, Identity, Judged, KubernetesSource, clusters_of
+from controller.adapters.kube.source import (
+    Desk,
+    Identity,
+    Judged,
+    KubernetesSource,
+    clusters_in_force,
+)
 from controller.adapters.kube.writer import StatusWriter
 from controller.adapters.local.service import notify
+from controller.adapters.specs.last_good import Kept, LastGood
 from controller.adapters.specs.once import check_identities
 from controller.app.process import Controller, Surroundings, tell_supervisor
 from controller.app.web import Web
 from controller.model.control import Stop, StopScope, StopSource
 from controller.model.document import Document
+from controller.model.findings import Finding
 from controller.settings import Kubernetes, Settings
 
 log = logging.getLogger(__name__)
+
+JUDGE_EVERY_SECONDS = 1.0
 
 
 class Replica:
@@ -62,9 +73,13 @@ class Replica:
         self._informers = {
             kind: Informer(self._api, what, self._changed, watching) for kind, what in OURS.items()
         }
-        self._clusters = Desk(informers={CLUSTER: self._informers[CLUSTER]})
+        kept = settings.state / "kubernetes"
+        self._clusters = Desk(
+            informers={CLUSTER: self._informers[CLUSTER]}, shelf=FileShelf(kept / "clusters")
+        )
+        self._judging = asyncio.Lock()
         others = {kind: i for kind, i in self._informers.items() if kind != CLUSTER}
-        self._source = KubernetesSource(others)
+        self._source = KubernetesSource(others, FileShelf(kept / "others"))
         self._switch = Switch(make_standby(self._elector.leads))
         self._listeners: tuple[Callable[[], None], ...] = ()
 
@@ -78,6 +93,7 @@ class Replica:
                 group.create_task(self._web.serve(self._switch, listening), name="http")
                 group.create_task(tell_supervisor(), name="supervisor")
                 group.create_task(self._stand(), name="lead")
+                group.create_task(self._judge_meanwhile(), name="judge")
         finally:
             notify("STOPPING=1")
             await self._elector.release()
@@ -88,8 +104,7 @@ class Replica:
         """Lead whenever we may and there is something to lead."""
         while True:
             await self._elector.wait_leading()
-            await self._informers[CLUSTER].synced.wait()
-            clusters = clusters_of(self._clusters)
+            clusters = await self._in_force()
             check_identities(clusters)
             ends = [
                 asyncio.create_task(self._elector.wait_lost(), name="lease lost"),
@@ -156,9 +171,26 @@ class Replica:
 
     async def _clusters_change(self, clusters: Sequence[Document]) -> None:
         """Return when other FailoverClusters are in force than these."""
-        while _marks(clusters_of(self._clusters)) == _marks(clusters):
+        while True:
             self._news.clear()
+            if _marks(await self._in_force()) != _marks(clusters):
+                return
             await self._news.wait()
+
+    async def _in_force(self) -> tuple[Document, ...]:
+        """The FailoverClusters in force, each in its last good version."""
+        await self._informers[CLUSTER].synced.wait()
+        async with self._judging:
+            items = self._clusters.items()
+            return clusters_in_force(await asyncio.to_thread(self._clusters.look, items))
+
+    async def _judge_meanwhile(self) -> None:
+        """While another leads: what was good only then is in force here too, once we lead."""
+        while True:
+            if not self._elector.leads():
+                await self._in_force()
+                await self._source.read()
+            await asyncio.sleep(JUDGE_EVERY_SECONDS)
 
     def _changed(self) -> None:
         self._news.set()
@@ -183,6 +215,24 @@ class Replica:
             since=datetime.now(UTC),
         )
         return (lost, *paused)
+
+
+class FileShelf:
+    """Last good versions in one small file of the state folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = LastGood(folder)
+
+    def load(self) -> tuple[Mapping[tuple[str, str], bytes], tuple[Finding, ...]]:
+        """What was kept, and a finding if the file can't be believed."""
+        kept, lost = self._store.load()
+        return {identity: item.text for identity, item in kept.items()}, lost
+
+    def keep(self, texts: Mapping[tuple[str, str], bytes]) -> None:
+        """Make them durable; see `LastGood.keep`."""
+        self._store.keep(
+            {identity: Kept(file="", line=0, text=text) for identity, text in texts.items()}
+        )
 
 
 class Switch:
