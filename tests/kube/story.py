@@ -1,5 +1,6 @@
 """Simulated clusters and replicas of the controller, as processes, for the tests of this folder."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.kube.api_server import CONTROLLER, ROOT, ApiServer, end_process
+from tests.kube.api_server import CONTROLLER, NAMESPACE, ROOT, ApiServer, end_process
 
 WORLD = """
 cluster: {name: west, domain: west.example, migrationsParallelMax: 1}
@@ -97,6 +98,15 @@ def placement(name: str, vm: str, *preferred: str, namespace: str = "team-a") ->
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"cluster": "west", "vm": {"name": vm}, "owners": {"preferred": list(preferred)}},
     }
+
+
+def holder(server: ApiServer) -> str:
+    """The replica that the Lease names."""
+    found = server.kubectl(
+        "get", "lease", "ownernode", "-n", NAMESPACE, "-o", "json", "--ignore-not-found"
+    )
+    spec: dict[str, Any] = json.loads(found.stdout or "{}").get("spec", {})
+    return str(spec.get("holderIdentity") or "").partition("_")[0]
 
 
 def condition(item: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A bad edit takes no placement out of force, though the process that knew the good one is dead."""
 
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kube.api_server import ApiServer
-from tests.kube.story import condition, placement, replica, simulated, team, until
+from tests.kube.story import condition, holder, placement, replica, simulated, team, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -71,11 +72,10 @@ def test_replica_that_waited_knows_the_last_good_version(clean: ApiServer, tmp_p
     """It never led while the placement was good, and the leader is killed once it is bad."""
     server = clean
     team(server, "team-a")
-    with (
-        simulated(tmp_path / "world") as cluster,
-        replica(server, tmp_path / "a") as first,
-        replica(server, tmp_path / "b"),
-    ):
+    with simulated(tmp_path / "world") as cluster, ExitStack() as stack:
+        first = stack.enter_context(replica(server, tmp_path / "a"))
+        until(lambda: holder(server) == "a", "a leads")
+        stack.enter_context(replica(server, tmp_path / "b"))
         server.apply(cluster, placement("sql01", "SQL01", "HV02"))
         server.kubectl(
             "wait", "vmp/sql01", "-n", "team-a", "--for=condition=Ready", "--timeout=50s"
@@ -85,8 +85,7 @@ def test_replica_that_waited_knows_the_last_good_version(clean: ApiServer, tmp_p
         server.apply(bad())
         until(lambda: "stays in force" in refusal(server), "a tells the refusal")
         kill(first)
-        before = server.get("fcl", "west")["status"]["memory"]["term"]
-        until(lambda: server.get("fcl", "west")["status"]["memory"]["term"] != before, "b leads")
+        until(lambda: holder(server) == "b", "b leads")
         server.apply(placement("web01", "WEB01", "HV02"))
         server.kubectl(
             "wait", "vmp/web01", "-n", "team-a", "--for=condition=Ready", "--timeout=50s"

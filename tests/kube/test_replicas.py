@@ -1,26 +1,15 @@
 """Two replicas: one leads, the other takes over, and what must be known goes with the lead."""
 
-import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.adapters.kube.memory import DATA_CHARACTERS_MAX, unpacked
-from tests.kube.api_server import NAMESPACE, ApiServer
-from tests.kube.story import condition, placement, replica, simulated, team, until
+from tests.kube.api_server import ApiServer
+from tests.kube.story import condition, holder, placement, replica, simulated, team, until
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def holder(server: ApiServer) -> str:
-    """The replica that the Lease names."""
-    found = server.kubectl(
-        "get", "lease", "ownernode", "-n", NAMESPACE, "-o", "json", "--ignore-not-found"
-    )
-    spec: dict[str, Any] = json.loads(found.stdout or "{}").get("spec", {})
-    return str(spec.get("holderIdentity") or "").partition("_")[0]
 
 
 def is_ready(server: ApiServer, name: str, node: str) -> bool:
