@@ -6,10 +6,13 @@ two names with other letters that differ in case only are two names here: not fo
 """
 
 import string
+from functools import lru_cache
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
+# The names of a cluster are few, and compared everywhere.
+@lru_cache(maxsize=1 << 14)
 def fold(name: str) -> str:
     """The form under which a name is a key."""
     return name.lower() if name.isascii() else name.translate(_LOWER)

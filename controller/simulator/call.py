@@ -80,17 +80,12 @@ class Call:
 
     def vms(self) -> list[VirtualMachine]:
         """The VMs on this node that -VM or -VMName (or -Name) select; none is an error."""
-        listed = self.sim.vms_listed_on(self.node)
         if self.has("VM"):
-            ids = [text_of(vm, "Id") for vm in self.objects("VM")]
-            by_id = {vm.id: vm for vm in listed}
-            missing = [id_ for id_ in ids if id_ not in by_id]
-            if missing:
-                raise self.no_vm(missing[0])
-            return [by_id[id_] for id_ in ids]
+            return [self.vm_of(text_of(vm, "Id")) for vm in self.objects("VM")]
         names = self.texts("VMName") or self.texts("Name")
         if not names:
             raise self.missing("VMName")
+        listed = self.sim.vms_listed_on(self.node)
         found: list[VirtualMachine] = []
         for wanted in names:
             named = [vm for vm in listed if matches(vm.name, wanted)]
@@ -98,6 +93,13 @@ class Call:
                 raise self.no_vm(wanted)
             found += [vm for vm in named if vm not in found]
         return found
+
+    def vm_of(self, vm_id: str) -> VirtualMachine:
+        """The VM of this id; one that this node does not list is an error."""
+        vm = self.sim.cluster.vms.get(vm_id)
+        if vm is None or not self.sim.lists(self.node, vm):
+            raise self.no_vm(vm_id)
+        return vm
 
     def no_vm(self, wanted: str) -> Exception:
         return vm_not_found(self.sim.doubts.vm_not_found, wanted)

@@ -28,21 +28,18 @@ _CIM = "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/"
 
 def get_vm(call: Call) -> list[Value]:
     """The VMs of this node; an id or a plain name that it has not got is an error."""
-    listed = call.sim.vms_listed_on(call.node)
     found: list[VirtualMachine] = []
     if call.has("Id"):
-        wanted_id = (call.text("Id") or "").lower()
-        found = [vm for vm in listed if vm.id == wanted_id]
-        if not found:
-            raise call.no_vm(wanted_id)
+        found = [call.vm_of((call.text("Id") or "").lower())]
     elif call.has("Name"):
+        listed = call.sim.vms_listed_on(call.node)
         for wanted in call.texts("Name"):
             named = [vm for vm in listed if matches(vm.name, wanted)]
             if not named and not is_pattern(wanted):
                 raise call.no_vm(wanted)
             found += named
     else:
-        found = listed
+        found = call.sim.vms_listed_on(call.node)
     return [objects.vm_object(call.sim, call.node, vm) for vm in found]
 
 

@@ -136,10 +136,11 @@ class Simulation:
 
     def vms_listed_on(self, node: Node) -> list[VirtualMachine]:
         """The VMs that this node's hypervisor lists, in order of their names."""
-        listed = [vm for vm in self.cluster.vms.values() if self._lists(node, vm)]
+        listed = [vm for vm in self.cluster.vms.values() if self.lists(node, vm)]
         return sorted(listed, key=lambda vm: (fold(vm.name), vm.id))
 
-    def _lists(self, node: Node, vm: VirtualMachine) -> bool:
+    def lists(self, node: Node, vm: VirtualMachine) -> bool:
+        """Whether this node's hypervisor lists that VM."""
         if vm.unlisted_until is not None and self.now < vm.unlisted_until:
             return False
         here = same_name(vm.node, node.name)

@@ -270,7 +270,7 @@ class Site:
         node = str(data.get("node"))
         known = self._read.get(node)
         if known is None or known[0] is not data:
-            known = self._read[node] = data, function(data)
+            known = self._read[node] = data, function(*args)
         reply: T = known[1]
         return reply
 

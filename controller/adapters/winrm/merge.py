@@ -181,7 +181,8 @@ def replies_agree(a: NodeReply, b: NodeReply) -> bool:
 
 def lists_agree(a: Lists, b: Lists) -> bool:
     """Whether two nodes gave the same cluster-wide lists; free space changes with every read."""
-    return set(a.roles) == set(b.roles) and {(fold(v.path), v.size_bytes) for v in a.volumes} == {
+    same_roles = a.roles == b.roles or set(a.roles) == set(b.roles)
+    return same_roles and {(fold(v.path), v.size_bytes) for v in a.volumes} == {
         (fold(v.path), v.size_bytes) for v in b.volumes
     }
 
@@ -304,7 +305,8 @@ class _RoleSeen:
 
     @property
     def status(self) -> int:
-        return _all_flags(r.status for r in (self.facts, self.listed) if r is not None)
+        told = self.facts.status if self.facts else 0
+        return told | (self.listed.status if self.listed else 0)
 
 
 def _vms(seen: tuple[Seen, ...], look: Look) -> tuple[VMObserved, ...]:
@@ -411,18 +413,19 @@ def _host(hosts: list[tuple[str, VMFacts]], owner: str | None) -> tuple[str, VMF
 
 def _role(role: _RoleSeen) -> Role:
     facts = role.facts
-    owners = Role(
+    status = role.status
+    known = Role(
         name=role.name,
         state=role.state,
         owner=role.owner,
-        queued=bool(role.status & ROLE_QUEUED),
-        unmonitored=bool(role.status & ROLE_UNMONITORED),
-        locked=bool(role.status & ROLE_LOCKED) or (facts is not None and facts.locked != 0),
+        queued=bool(status & ROLE_QUEUED),
+        unmonitored=bool(status & ROLE_UNMONITORED),
+        locked=bool(status & ROLE_LOCKED) or (facts is not None and facts.locked != 0),
     )
     if facts is None:
-        return owners
+        return known
     return replace(
-        owners,
+        known,
         preferred_owners=facts.preferred_owners,
         possible_owners=_owners_of_both(facts.possible_machine, facts.possible_configuration),
         owners_differ=_differ(facts.possible_machine, facts.possible_configuration),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from controller.adapters.winrm.calling import NodeCaller
+from controller.adapters.winrm.fields import Repeats
 from controller.adapters.winrm.merge import (
     Look,
     Seen,
@@ -83,6 +84,7 @@ class ClusterObserver:
         """Nodes to ask, as the last look had them."""
         self._listers: tuple[str, ...] = ()
         self._vm_of_role: dict[str, str] = {}
+        self._repeats = Repeats()
 
     async def observe(self) -> ObservedState:
         """Look at every node at once; what could not be seen is a gap."""
@@ -147,7 +149,7 @@ class ClusterObserver:
                 {"clusterWide": cluster_wide, "slowSeconds": self._slow_seconds},
                 timeout_seconds=min(self._node_seconds, left_seconds),
             )
-            reply = await self._aside(parse_observation, data)
+            reply = await self._aside(parse_observation, data, self._repeats)
         except OwnernodeError as error:
             look.refuse(key, Gap(node=short_node(name), reason=_reason(error), detail=str(error)))
             return

@@ -4,27 +4,15 @@ A node may be broken or taken over, so nothing is believed that has not the docu
 anything else is ProtocolBroken, and the node's part of the snapshot a gap.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from controller.adapters.winrm.frames import shown
+from controller.adapters.winrm.fields import Part, Repeats
 from controller.adapters.winrm.volumes import VolumeWay
 from controller.errors import ProtocolBroken
 from controller.model.names import fold
 from controller.model.observed import Job, JobState
-
-_TEXT_CHARACTERS_MAX = 4096
-"""Longer than any path that Hyper-V takes."""
-_NUMBER_MAX = 2**64
-_LIST_MAX = 20_000
-"""Above the 8,000 VMs that a cluster may hold (Microsoft docs, Hyper-V scale limits)."""
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,13}[A-Za-z0-9])?")
-"""As specs spell it: NetBIOS and DNS both take it (Microsoft docs, Naming conventions in AD). Nodes
-are connected to by the name that others report, so it must not be a host of another domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +188,9 @@ class NodeReply:
     lists: Lists | None
 
 
-def parse_observation(data: Mapping[str, Any]) -> NodeReply:
+def parse_observation(data: Mapping[str, Any], repeats: Repeats | None = None) -> NodeReply:
     """Read the data of an `observe` reply; raises ProtocolBroken naming the place."""
-    reply = _Part(data, "observe")
+    reply = Part(data, "observe", repeats or Repeats())
     node = reply.node_name("node")
     cluster = reply.part("cluster")
     lists = reply.optional_part("lists")
@@ -223,16 +211,7 @@ def parse_observation(data: Mapping[str, Any]) -> NodeReply:
             holder=cluster.optional_text("holder"),
             stop=cluster.optional_text("stop"),
         ),
-        nodes=tuple(
-            NodeView(
-                name=view.node_name("name"),
-                state=view.number("state", least=-1),
-                drain=view.number("drain"),
-                failback=view.optional_number("failback"),
-                status=view.number("status"),
-            )
-            for view in reply.parts("nodes")
-        ),
+        nodes=reply.repeated_parts("nodes", _view),
         own=_own(reply.part("self")),
         vms=tuple(_vm(vm) for vm in reply.parts("vms")),
         roles=tuple(_role(role) for role in reply.parts("roles")),
@@ -252,7 +231,17 @@ def _refuse_twins(place: str, ids: Iterable[str]) -> None:
         raise ProtocolBroken(f"observe.{place} lists one of them twice")
 
 
-def _own(own: "_Part") -> SelfFacts:
+def _view(view: Part) -> NodeView:
+    return NodeView(
+        name=view.node_name("name"),
+        state=view.number("state", least=-1),
+        drain=view.number("drain"),
+        failback=view.optional_number("failback"),
+        status=view.number("status"),
+    )
+
+
+def _own(own: Part) -> SelfFacts:
     hardware = own.optional_part("hardware")
     return SelfFacts(
         memory_total_bytes=own.number("memoryTotalBytes"),
@@ -274,7 +263,7 @@ def _own(own: "_Part") -> SelfFacts:
     )
 
 
-def _vm(vm: "_Part") -> VMFacts:
+def _vm(vm: Part) -> VMFacts:
     equipment = vm.optional_part("equipment")
     return VMFacts(
         id=vm.guid("id"),
@@ -289,7 +278,7 @@ def _vm(vm: "_Part") -> VMFacts:
     )
 
 
-def _equipment(vm: "_Part") -> EquipmentFacts:
+def _equipment(vm: Part) -> EquipmentFacts:
     disks = [(d.optional_text("path") or "", d) for d in vm.parts("disks")]
     switches = (adapter.optional_text("switch") for adapter in vm.parts("adapters"))
     return EquipmentFacts(
@@ -314,7 +303,7 @@ def _equipment(vm: "_Part") -> EquipmentFacts:
     )
 
 
-def _role(role: "_Part") -> RoleFacts:
+def _role(role: Part) -> RoleFacts:
     possible = role.part("possibleOwners")
     migration = role.optional_part("migration")
     return RoleFacts(
@@ -341,7 +330,7 @@ def _role(role: "_Part") -> RoleFacts:
     )
 
 
-def _job(job: "_Part", node: str) -> Job:
+def _job(job: Part, node: str) -> Job:
     state = job.text("state")
     if state not in tuple(JobState):
         raise job.broken("state")
@@ -356,18 +345,9 @@ def _job(job: "_Part", node: str) -> Job:
     )
 
 
-def _lists(lists: "_Part") -> Lists:
+def _lists(lists: Part) -> Lists:
     return Lists(
-        roles=tuple(
-            ListedRole(
-                id=role.guid("id"),
-                name=role.text("name"),
-                state=role.number("state", least=-1),
-                status=role.number("status"),
-                owner=role.optional_text("owner"),
-            )
-            for role in lists.parts("roles")
-        ),
+        roles=lists.repeated_parts("roles", _listed_role),
         volumes=tuple(
             ListedVolume(
                 path=volume.text("path"),
@@ -388,109 +368,11 @@ def _lists(lists: "_Part") -> Lists:
     )
 
 
-class _Part:
-    """One JSON object of a reply, read field by field; whatever does not fit is ProtocolBroken."""
-
-    __slots__ = ("_fields", "_place")
-
-    def __init__(self, value: Any, place: str) -> None:
-        self._place = place
-        if not isinstance(value, dict):
-            raise ProtocolBroken(f"{place} is {type(value).__name__}, not an object")
-        self._fields: dict[str, Any] = value
-
-    def broken(self, name: str) -> ProtocolBroken:
-        """What to raise of a field that does not fit."""
-        found = repr(self._fields.get(name, "missing"))[:80]
-        return ProtocolBroken(f"{self._place}.{name} is not as documented: {found}")
-
-    def text(self, name: str) -> str:
-        text = self.optional_text(name)
-        if not text:
-            raise self.broken(name)
-        return text
-
-    def optional_text(self, name: str) -> str | None:
-        """A text without control characters, which no name or path of Windows holds."""
-        value = self._given(name)
-        if value is None:
-            return None
-        if not isinstance(value, str) or len(value) > _TEXT_CHARACTERS_MAX:
-            raise self.broken(name)
-        return shown(value)
-
-    def node_name(self, name: str) -> str:
-        """A node's name in the cluster, without a domain."""
-        value = self._given(name)
-        if not isinstance(value, str) or not _NODE_NAME.fullmatch(value):
-            raise self.broken(name)
-        return value
-
-    def guid(self, name: str) -> str:
-        value = self._given(name)
-        if not isinstance(value, str) or not _GUID.fullmatch(value):
-            raise self.broken(name)
-        return value
-
-    def optional_guid(self, name: str) -> str | None:
-        return None if self._given(name) is None else self.guid(name)
-
-    def number(self, name: str, *, least: int = 0) -> int:
-        value = self._given(name)
-        if type(value) is not int or not least <= value < _NUMBER_MAX:
-            raise self.broken(name)
-        return value
-
-    def optional_number(self, name: str) -> int | None:
-        return None if self._given(name) is None else self.number(name)
-
-    def flag(self, name: str) -> bool:
-        value = self._given(name)
-        if not isinstance(value, bool):
-            raise self.broken(name)
-        return value
-
-    def numbers(self, name: str) -> tuple[int, ...]:
-        values = self._list(name)
-        if not all(type(value) is int for value in values):
-            raise self.broken(name)
-        return tuple(values)
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        values = self._list(name)
-        if not set(map(type, values)) <= {str}:
-            raise self.broken(name)
-        texts = _texts(tuple(values))
-        if texts is None:
-            raise self.broken(name)
-        return texts
-
-    def part(self, name: str) -> "_Part":
-        return _Part(self._given(name), f"{self._place}.{name}")
-
-    def optional_part(self, name: str) -> "_Part | None":
-        return None if self._given(name) is None else self.part(name)
-
-    def parts(self, name: str) -> tuple["_Part", ...]:
-        place = f"{self._place}.{name}[]"
-        return tuple(_Part(value, place) for value in self._list(name))
-
-    def _list(self, name: str) -> list[Any]:
-        value = self._given(name)
-        if not isinstance(value, list) or len(value) > _LIST_MAX:
-            raise self.broken(name)
-        return value
-
-    def _given(self, name: str) -> Any:
-        if name not in self._fields:
-            raise self.broken(name)
-        return self._fields[name]
-
-
-# Roles have the same few lists of owners, of up to 64 nodes each: once judged is enough.
-@lru_cache(maxsize=256)
-def _texts(values: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The texts as they may be shown; None if one is not as a name can be."""
-    if not all(0 < len(value) <= _TEXT_CHARACTERS_MAX for value in values):
-        return None
-    return tuple(shown(value) for value in values)
+def _listed_role(role: Part) -> ListedRole:
+    return ListedRole(
+        id=role.guid("id"),
+        name=role.text("name"),
+        state=role.number("state", least=-1),
+        status=role.number("status"),
+        owner=role.optional_text("owner"),
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from node_replies import equipment, listed, reply, role, view, vm
 
+from controller.adapters.winrm.fields import Repeats
 from controller.adapters.winrm.parsing import parse_observation
 from controller.errors import ProtocolBroken
 
@@ -143,6 +144,26 @@ def test_what_a_node_lists_twice_is_refused(twice: str) -> None:
     lists = {"vms": [vm("SQL")] * 2, "roles": [role("SQL", "HV01")] * 2, "nodes": [view("a")] * 2}
     with pytest.raises(ProtocolBroken, match=f"{twice} lists one of them twice"):
         parse_observation(reply("HV01", **{twice: lists[twice]}))
+
+
+def test_what_was_read_before_hides_no_difference() -> None:
+    """A second node's lists are read anew where they differ, in a value as in a flaw."""
+    repeats = Repeats()
+    lists = listed(role("SQL", "HV01"), role("WEB", "HV02"))
+    first = parse_observation(reply("HV01", lists=lists), repeats)
+    again = parse_observation(reply("HV02", lists=copy.deepcopy(lists)), repeats)
+    assert first.lists == again.lists
+    for role_changes in ({"owner": "HV02"}, {"state": 4}, {"status": 4}, {"name": "sql"}):
+        other = copy.deepcopy(lists)
+        other["roles"][0] |= role_changes
+        told = parse_observation(reply("HV02", lists=other), repeats)
+        assert told == parse_observation(reply("HV02", lists=other))
+        assert first.lists != told.lists
+    flawed = copy.deepcopy(lists)
+    flawed["roles"][1]["id"] = "none"
+    for _ in range(2):
+        with pytest.raises(ProtocolBroken, match=r"lists\.roles"):
+            parse_observation(reply("HV02", lists=flawed), repeats)
 
 
 def test_too_many_nodes_or_vms_are_refused() -> None:
