@@ -28,6 +28,12 @@ ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 ADMIN, CONTROLLER = "admin", "system:serviceaccount:ownernode:ownernode"
 NAMESPACE = "ownernode"
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "users": [CONTROLLER]}, {"level": "None"}],
+}
 
 
 class Missing(Exception):
@@ -67,6 +73,11 @@ class ApiServer:
     def url(self) -> str:
         """Where it answers."""
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def audit_log(self) -> Path:
+        """Every call of the controller, as the server took it: a JSON object a line."""
+        return self.folder / "audit.log"
 
     def kubeconfig(self, user: str, namespace: str = NAMESPACE, port: int | None = None) -> Path:
         """A kubeconfig file for that user."""
@@ -183,6 +194,8 @@ class ApiServer:
             "--service-cluster-ip-range=10.0.0.0/24",
             "--endpoint-reconciler-type=none",
             "--watch-cache=true",
+            f"--audit-policy-file={pki / 'audit.yaml'}",
+            f"--audit-log-path={self.audit_log}",
         )
         context = ssl.create_default_context(cafile=str(pki / "ca.pem"))
         _wait(self.server, f"{self.url}/readyz", context, "kube-apiserver", self.tokens[ADMIN])
@@ -223,6 +236,7 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
     tokens = {user: secrets.token_hex(16) for user in users}
     lines = (f'{tokens[user]},{user},{user},"{group}"\n' for user, group in users.items())
     (folder / "tokens.csv").write_text("".join(lines))
+    (folder / "audit.yaml").write_text(yaml.safe_dump(AUDIT))
     _make_certificates(folder)
     found = ApiServer(
         folder=folder, bin=bin_folder, port=free_port(), etcd_port=free_port(), tokens=tokens
