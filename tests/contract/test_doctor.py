@@ -9,7 +9,13 @@ import pytest
 from controller.adapters.winrm.doctor import Examination
 from controller.model.checkup import CheckName, CheckResult
 from controller.simulator.winrm_server.certificates import CertificateAuthority
-from tests.contract.clusters import Cluster, certificate_over_https, ntlm_over_http, ntlm_over_https
+from tests.contract.clusters import (
+    Cluster,
+    certificate_over_https,
+    ntlm_over_http,
+    ntlm_over_https,
+    psrp,
+)
 
 
 def examined(play: Any = ntlm_over_https, node: str = "HV01", **options: Any) -> Examination:
@@ -36,7 +42,7 @@ def obstacle(examination: Examination) -> tuple[CheckName, str]:
     return last.name, last.found
 
 
-@pytest.mark.parametrize("play", [ntlm_over_https, ntlm_over_http, certificate_over_https])
+@pytest.mark.parametrize("play", [ntlm_over_https, ntlm_over_http, certificate_over_https, psrp])
 def test_open_way_leads_to_what_the_node_says(play: Any) -> None:
     """All that is judged is there, quotas too."""
     one = examined(play)

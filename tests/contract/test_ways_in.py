@@ -1,11 +1,14 @@
 """What a cluster's document says of the way to its nodes: certificates, pins, plain HTTP."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from controller.adapters.specs.once import read_clusters
+from controller.app import reach
 from controller.errors import RemoteFailed, SpecError, Unreachable
 from controller.model.names import fold
 from controller.model.observed import GapReason
@@ -175,3 +178,22 @@ def test_what_the_endpoint_refuses_was_not_executed(
         assert cluster.servers["HV01"].counts["Create"] == 1
 
     psrp(story)
+
+
+def test_without_the_extra_everything_else_works() -> None:
+    """PSRP says what to install; WinRM needs none of it."""
+    program = f"""
+import sys
+sys.modules["pypsrp"] = None
+from controller.adapters.winrm import psrp
+from controller.errors import SpecError
+import {reach.__name__}
+try:
+    psrp.PoolSession()
+except SpecError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "install ownernode[psrp]" in done.stdout

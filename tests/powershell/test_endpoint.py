@@ -104,6 +104,14 @@ def test_the_module_runs_every_script_of_the_agent() -> None:
     assert named | {"agent.ps1", "bootstrap.ps1"} == {path.name for path in SCRIPTS.glob("*.ps1")}
 
 
+@pytest.mark.parametrize("path", [*SCRIPTS.glob("*.ps1"), DEPLOYED / "OwnernodeOperations.psm1"])
+def test_nothing_calls_what_a_restricted_session_replaces(path: Path) -> None:
+    """RestrictedRemoteServer puts poorer functions of these names before the cmdlets."""
+    code = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
+    replaced = r"(?:Clear-Host|Exit-PSSession|Get-(?:Command|FormatData|Help)|Measure-Object"
+    assert re.findall(rf"\b{replaced}|Out-Default|Select-Object)\b", code, re.IGNORECASE) == []
+
+
 @pytest.mark.parametrize("path", [DEPLOYED / "RoleCapabilities/Ownernode.psrc"])
 def test_the_role_shows_functions_only(path: Path) -> None:
     """No cmdlet, program, provider, alias or variable is visible."""

@@ -1,5 +1,8 @@
-"""The whole simulated site: a world on real time, met through pywinrm alone."""
+"""The whole simulated site: a world on real time, met through stock pywinrm and pypsrp alone."""
 
+import base64
+import gzip
+import json
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,6 +12,9 @@ from typing import Any
 import pytest
 import requests
 from agent_client import AgentClient
+from pypsrp.exceptions import WSManFaultError as PSRPFault
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.wsman import WSMan
 from winrm.exceptions import WSManFaultError
 from winrm.protocol import Protocol
 from winrm_node import PASSWORD, USER, LoopThread, run, shell
@@ -222,3 +228,60 @@ def test_site_leaves_nothing_behind(loop: LoopThread) -> None:
     assert not ca_file.parent.exists()
     with pytest.raises(ConnectionRefusedError), socket.socket() as client:
         client.connect((address.split(":")[0], int(address.split(":")[1])))
+
+
+def pool_of(site: SimulatedSite, configuration: str = "Ownernode") -> RunspacePool:
+    """A stock client of PowerShell remoting: its own connection, log-on and sealing."""
+    name = next(name for name in site.addresses if name.startswith("HV01."))
+    wsman = WSMan(
+        name,
+        port=int(site.addresses[name].split(":")[1]),
+        username=USER,
+        password=PASSWORD,
+        auth="ntlm",
+        cert_validation=str(site.ca_file),
+        no_proxy=True,
+    )
+    return RunspacePool(wsman, configuration_name=configuration)
+
+
+def test_stock_pypsrp_calls_the_endpoint_s_functions(open_site: Open) -> None:
+    """A reply is one text, and the same id gets the same text."""
+    with pool_of(open_site()) as pool:
+        said = []
+        for _ in range(2):
+            with PowerShell(pool) as shell:
+                shell.add_cmdlet("invoke-ownernodePING").add_parameter("CallId", "a-1")
+                said += shell.invoke()
+                assert not shell.had_errors
+        assert said[0] == said[1]
+        reply = json.loads(gzip.decompress(base64.b64decode(said[0])))
+        assert (reply["id"], reply["ok"], reply["data"]["node"]) == ("a-1", True, "HV01")
+
+
+@pytest.mark.parametrize(
+    ("command", "is_script", "error"),
+    [
+        ("Get-VM", False, "CommandNotFoundException"),
+        ("Invoke-OwnernodePing -CallId a", True, "ScriptsNotAllowed"),
+        ("Invoke-OwnernodePing", False, "MissingMandatoryParameter,Invoke-OwnernodePing"),
+    ],
+)
+def test_stock_pypsrp_gets_the_endpoint_s_errors(
+    open_site: Open, command: str, is_script: bool, error: str
+) -> None:
+    """What is not offered fails as in a session without a language."""
+    with pool_of(open_site()) as pool, PowerShell(pool) as shell:
+        if is_script:
+            shell.add_script(command)
+        else:
+            shell.add_cmdlet(command)
+        assert shell.invoke() == []
+        assert shell.had_errors
+        assert [record.fq_error for record in shell.streams.error] == [error]
+
+
+def test_stock_pypsrp_finds_no_other_endpoint(open_site: Open) -> None:
+    """Only the one that deploy/windows registers is there."""
+    with pytest.raises(PSRPFault):
+        pool_of(open_site(), "Microsoft.PowerShell").open()

@@ -225,7 +225,7 @@ def _tagged(value: Any) -> Any:
     return value
 
 
-def _refusal(pipeline: PowerShell, node: str, function: str) -> Exception:
+def _refusal(pipeline: "PowerShell", node: str, function: str) -> Exception:
     """What is wrong where there is no reply: the call was refused, or something broke.
 
     A function catches all that goes wrong inside, so that an error under its name is its
