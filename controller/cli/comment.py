@@ -18,6 +18,7 @@ _DONE = {
     ActionKind.REGISTER: ("VM", " made highly available"),
     ActionKind.CREATE: ("VM", " created"),
     ActionKind.START: ("VM", " started"),
+    ActionKind.CONFIGURE: ("setting", " written"),
 }
 
 

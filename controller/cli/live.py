@@ -40,6 +40,7 @@ _STYLES = {
     Verdict.CREATING: "bold blue",
     Verdict.REGISTERING: "bold blue",
     Verdict.STARTING: "bold blue",
+    Verdict.CONFIGURING: "bold blue",
     Verdict.MISPLACED: "yellow",
     Verdict.MISSING: "yellow",
     Verdict.UNREGISTERED: "yellow",

@@ -160,4 +160,5 @@ def _intent(action: Action, plan: Plan, now: datetime) -> Intent:
         hop=action.is_hop,
         revision=plan.revision,
         opened_at=now,
+        change=action.change,
     )

@@ -72,6 +72,7 @@ class VMTemplate:
     physical_drive: str | None = None
     """The node's own DVD drive, such as `D:`."""
     boots_from_network: bool = False
+    processor_compatibility: bool = False
     automatic_stop: str | None = None
     """Save or ShutDown; None: Hyper-V's default."""
 
@@ -101,6 +102,8 @@ class VMDesired:
     priority: int | None = None
     """Of its role; None: whatever it is."""
     migration: MigrationKind = MigrationKind.LIVE
+    processor_compatibility: bool = False
+    """Whether it is to be able to move to other models of its processor; False: as it is."""
     suspended: bool = False
     template: VMTemplate | None = None
     generation: int = 0

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from controller.model.checkup import Check
 from controller.model.control import Approval, Order, Stop
+from controller.model.setting import Change
 
 
 class IntentState(StrEnum):
@@ -51,6 +52,8 @@ class Intent:
     """Last observation that showed it under way."""
     unknown: bool = False
     """The reply was lost: whether it left at all is not known."""
+    change: Change | None = None
+    """Of a Configure: what it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

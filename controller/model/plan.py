@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from controller.model.checks import CheckResult
 from controller.model.desired import VMTemplate
+from controller.model.setting import Change
 
 
 class Verdict(StrEnum):
@@ -25,6 +26,8 @@ class Verdict(StrEnum):
     NOT_STARTED = "NotStarted"
     """Its role is offline, and our one start after creating or registering it is due."""
     STARTING = "Starting"
+    CONFIGURING = "Configuring"
+    """A setting of its role, or its own, is being written by us."""
     UNKNOWN = "Unknown"
     SUSPENDED = "Suspended"
     CONFLICT = "Conflict"
@@ -40,6 +43,8 @@ class ActionKind(StrEnum):
     REGISTER = "Register"
     CREATE = "Create"
     START = "Start"
+    CONFIGURE = "Configure"
+    """One setting of a role, or of a VM that is off."""
 
 
 class ActionReason(StrEnum):
@@ -58,6 +63,8 @@ class ActionReason(StrEnum):
     ABSENT = "Absent"
     CREATED_BY_US = "CreatedByUs"
     REGISTERED_BY_US = "RegisteredByUs"
+    NOT_AS_DECLARED = "NotAsDeclared"
+    """A setting is not as the specs say."""
 
 
 class HoldReason(StrEnum):
@@ -125,6 +132,9 @@ class HoldReason(StrEnum):
     """Only a clustered VM is moved, and its spec does not ask for registration."""
     HA_BLOCKED = "HABlocked"
     ROLE_NOT_ONLINE = "RoleNotOnline"
+    NEEDS_OFF = "NeedsOff"
+    """What its spec asks for can be set only while it is off, which is a person's to bring about.
+    """
     PAUSED = "Paused"
     """Somebody paused the VM, or a node that it is on or would go to."""
     CONTESTED = "Contested"
@@ -181,6 +191,8 @@ class Action:
     because_of: str | None = None
     """The VM for whose sake a MakesRoom or Hop action is done."""
     template: VMTemplate | None = None
+    change: Change | None = None
+    """Of Configure, and of nothing else."""
     checks: tuple[CheckResult, ...] = ()
     """Register only: the high-availability report of the VM."""
 

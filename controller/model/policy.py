@@ -43,6 +43,8 @@ class Policy:
     """The limits within which one cluster may be changed."""
 
     mode: Mode = Mode.OBSERVE
+    settings_at_once_max: int = 5
+    """VMs with settings being written: whoever switched that on by mistake can still stop it."""
     balancer: Balancer = Balancer.REFUSE
     native_policy: NativePolicy = NativePolicy.IGNORE
     interval_seconds: float = 15.0

@@ -13,6 +13,8 @@ class Setting(StrEnum):
     """Of both resources of the role."""
     PREFERRED_OWNERS = "PreferredOwners"
     PRIORITY = "Priority"
+    PROCESSOR_COMPATIBILITY = "ProcessorCompatibility"
+    """Of the VM: whether it can move to other models of its processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

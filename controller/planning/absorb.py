@@ -23,10 +23,12 @@ from controller.model.observed import (
     VMState,
 )
 from controller.model.plan import ActionKind
+from controller.model.setting import Setting
 from controller.planning.approvals import note_given
 from controller.planning.cost import standing_cost
 from controller.planning.fencing import is_superseded
 from controller.planning.identity import Match, Roster, identify, roster
+from controller.planning.native import is_set, may_be_set, settings_due
 from controller.planning.tally import (
     KEPT,
     after_clock,
@@ -65,7 +67,9 @@ def absorb(
     quiet = complete and not _busy(intents, look)
     quiet_cycles = history.quiet_cycles + 1 if quiet else 0
     nodes_away, node_up_since = nodes_that_came_back(history, observed, now)
-    complying = frozenset(w.key for w in desired.vms if _complies(w, matches[w.key], desired))
+    complying = frozenset(
+        w.key for w in desired.vms if _complies(w, matches[w.key], desired, observed)
+    )
     specs = spec_marks(history, desired, complying, now)
     return replace(
         history,
@@ -161,6 +165,9 @@ def _progress(intent: Intent, look: _Look) -> _Progress:
             return _start_progress(vm)
         case ActionKind.MOVE:
             return _move_progress(vm, intent.target)
+        case ActionKind.CONFIGURE:
+            assert intent.change is not None, "a setting is written by a change"
+            return _Progress.DONE if is_set(vm, intent.change) else _Progress.QUIET
 
 
 def _start_progress(vm: VMObserved) -> _Progress:
@@ -297,26 +304,34 @@ def _own_moves(history: History, intents: Iterable[Intent], now: datetime) -> tu
     return tuple(m for m in (*history.moves, *done) if now - m.seen_at < KEPT)
 
 
-def _complies(want: VMDesired, match: Match, desired: DesiredState) -> bool:
+def _complies(
+    want: VMDesired, match: Match, desired: DesiredState, observed: ObservedState
+) -> bool:
     """Whether nothing that the spec asks for is due."""
     vm = match.vm
     if vm is None or not _rests(vm) or (want.register and vm.role is None):
         return False
     home = vm.owner or ""
-    return standing_cost(want, desired.policy, home=home, node=home) == 0
+    rests_right = standing_cost(want, desired.policy, home=home, node=home) == 0
+    due = settings_due(want, vm, observed, desired.policy)
+    return rests_right and not any(may_be_set(change, vm) for change in due)
 
 
 def _still_needed(
     intents: tuple[Intent, ...], matches: Mapping[str, Match], now: datetime
 ) -> tuple[Intent, ...]:
-    """Open intents, and the last settled one of each kind and VM while a rule looks at it."""
-    last = {(i.key, i.kind): i.id for i in intents}
+    """Open intents, and the last settled one of each kind, VM and setting that a rule looks at."""
+    last = {_slot(i): i.id for i in intents}
     return tuple(
         i
         for i in intents
         if i.state is IntentState.OPEN
-        or (last[i.key, i.kind] == i.id and not _is_spent(i, matches.get(i.key), now))
+        or (last[_slot(i)] == i.id and not _is_spent(i, matches.get(i.key), now))
     )
+
+
+def _slot(intent: Intent) -> tuple[str, str, Setting | None]:
+    return intent.key, intent.kind, intent.change.setting if intent.change is not None else None
 
 
 def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
@@ -328,7 +343,8 @@ def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
     if intent.kind == ActionKind.CREATE and intent.state is IntentState.NOT_DONE:
         # While a VM stands there that it may have left, it must not be taken for another's.
         return old and (vm is None or vm.role is not None)
-    starts_once = intent.kind != ActionKind.MOVE and intent.state is IntentState.DONE
+    once = intent.kind not in (ActionKind.MOVE, ActionKind.CONFIGURE)
+    starts_once = once and intent.state is IntentState.DONE
     if not starts_once or match is None:
         return old
     # A role that has been online had its one start: whoever stops it later wants it stopped.

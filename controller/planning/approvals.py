@@ -27,7 +27,8 @@ LASTS: Final = timedelta(hours=24)
 def identity(of: Action | Intent) -> str:
     """What makes two actions, or an action and its intent, the same change."""
     source, target = fold(of.source or "-"), fold(of.target)
-    return f"{of.kind} {of.key} {of.vm_id or 'new'} {source} {target}"
+    change = f" {of.change.setting}={','.join(of.change.after)}" if of.change is not None else ""
+    return f"{of.kind} {of.key} {of.vm_id or 'new'} {source} {target}{change}"
 
 
 def approve(plan: Plan, *, owner: str, reason: str, at: datetime) -> Approval:

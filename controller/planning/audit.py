@@ -39,6 +39,7 @@ from controller.planning.audit_pace import (
     check_node_failures,
     check_rest,
 )
+from controller.planning.audit_settings import check_settings
 from controller.planning.audit_world import World, reasons_to_stay, world
 from controller.planning.cost import hard_broken, standing_cost
 
@@ -128,6 +129,8 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
                 yield from _start(w, action, want, vm)
             case ActionKind.CREATE:
                 yield from _create(w, action, want)
+            case ActionKind.CONFIGURE:
+                pass  # audit_settings has their rules
             case ActionKind.MOVE:
                 yield _found("identity", action, f"{action.vm} is not there")
             case ActionKind.REGISTER | ActionKind.START:
@@ -257,7 +260,11 @@ def _start(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterato
     if _lacks_a_disk(w, want, vm):
         yield _found("unfinished", action, f"{vm.name} lacks a disk of its template")
     registers = any(a.kind is ActionKind.REGISTER for a in w.by_key[action.key])
-    done = [i for i in w.history.intents if i.key == action.key and i.state is IntentState.DONE]
+    done = [
+        i
+        for i in w.history.intents
+        if i.key == action.key and i.state is IntentState.DONE and i.change is None
+    ]
     ours = bool(done) and done[-1].kind in (ActionKind.CREATE, ActionKind.REGISTER)
     offline = vm.role is not None and vm.role.state is RoleState.OFFLINE
     if not registers and not (ours and offline):
@@ -304,6 +311,7 @@ _RULES: tuple[Rule, ...] = (
     _order,
     _known_and_free,
     _kinds,
+    check_settings,
     check_memory,
     check_limits,
     check_domains,

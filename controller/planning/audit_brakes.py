@@ -123,7 +123,9 @@ def _change(w: World, action: Action, approval: Approval) -> str:
     bound = w.history.bound.get(action.key)
     is_new = action.vm_id is None or (made_here and bound == action.vm_id)
     vm, source = "new" if is_new else action.vm_id, fold(action.source or "-")
-    return f"{action.kind} {action.key} {vm} {source} {fold(action.target)}"
+    change = action.change
+    what = f" {change.setting}={','.join(change.after)}" if change is not None else ""
+    return f"{action.kind} {action.key} {vm} {source} {fold(action.target)}{what}"
 
 
 def check_sight(w: World, now: datetime) -> Iterator[AuditFinding]:

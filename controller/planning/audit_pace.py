@@ -192,7 +192,8 @@ def check_node_failures(w: World, now: datetime) -> Iterator[AuditFinding]:
     it starts. A VM counts where the cluster says that it is.
     """
     tolerated = w.desired.policy.node_failures_tolerated
-    starts = [a for a in w.plan.ready() if a.kind is not ActionKind.REGISTER]
+    taking = (ActionKind.MOVE, ActionKind.CREATE, ActionKind.START)
+    starts = [a for a in w.plan.ready() if a.kind in taking]
     if not tolerated or not starts:
         return
     free = {name: max(room(w, name, later=True), 0) for name in w.nodes}

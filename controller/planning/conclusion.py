@@ -45,6 +45,8 @@ class Decided:
     created_on: Mapping[str, str]
     blocked: Mapping[str, Blocked]
     spare: Mapping[str, int]
+    settings_held: Mapping[str, Hold]
+    """By VMDesired key."""
     actions: tuple[Action, ...]
 
 
@@ -58,6 +60,7 @@ def conclude(decided: Decided) -> Conclusion:
         verdict, hold, impossible = _verdict(decided, case)
         if hold is None and key in moving_later and key not in starting:
             hold = _later(decided, case, moving_later[key])
+        hold = hold or decided.settings_held.get(key)
         if hold is not None and key not in starting:
             result.holds.append(hold)
         if impossible is not None:
@@ -168,6 +171,7 @@ def _declared(decided: Decided, case: Case, verdict: Verdict) -> str | None:
             | Verdict.REGISTERING
             | Verdict.NOT_STARTED
             | Verdict.STARTING
+            | Verdict.CONFIGURING
             | Verdict.UNKNOWN
             | Verdict.SUSPENDED
             | Verdict.CONFLICT

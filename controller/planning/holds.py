@@ -11,6 +11,7 @@ WAITS_FOR_OTHERS: Final = frozenset(
     {
         HoldReason.NOT_RUNNING,
         HoldReason.ROLE_NOT_ONLINE,
+        HoldReason.NEEDS_OFF,
         HoldReason.MIGRATION_NEVER,
         HoldReason.SUSPENDED,
         HoldReason.SPEC_CONFLICT,

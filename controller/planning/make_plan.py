@@ -25,6 +25,7 @@ from controller.model.plan import (
 from controller.planning.apart import holds_on_meeting
 from controller.planning.choices import Chosen, choose
 from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
+from controller.planning.configure import configure
 from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
 from controller.planning.guards import cluster_holds, draft_holds
 from controller.planning.holds import hold_on
@@ -46,8 +47,8 @@ def make_plan(
     cases = tuple(classify(view, want) for want in sorted(desired.vms, key=lambda w: w.key))
     guarded: dict[str, Hold] = {}
     decided, timetable = _draft(view, cases, guarded)
-    # Each round takes the moves or all actions of at least one VM out of the draft.
-    for _ in range(2 * len(cases)):
+    # Each round takes the settings, the moves or all actions of at least one VM out of the draft.
+    for _ in range(3 * len(cases)):
         held = draft_holds(view, decided.actions)
         if not held:
             break
@@ -75,10 +76,13 @@ def _draft(
     """Everything that would be done, but for what is held by guards of the draft."""
     cases = tuple(_unless_held(case, guarded.get(case.want.key)) for case in cases)
     life, view = register_and_start(view, cases)
-    chosen, timetable = _placed_and_scheduled(view, cases, life, guarded)
+    # Where a VM belongs does not wait for its settings.
+    placing = {k: h for k, h in guarded.items() if h.action is not ActionKind.CONFIGURE}
+    chosen, timetable = _placed_and_scheduled(view, cases, life, placing)
     spare = dict(timetable.spare)
     created_on = create(view, cases, spare, life)
-    moves = _moves(view, chosen, timetable, life)
+    actions = [*life.actions, *_moves(view, chosen, timetable, life)]
+    settings = configure(view, cases, {action.key for action in actions}, guarded)
     decided = Decided(
         view=view,
         cases=cases,
@@ -87,7 +91,8 @@ def _draft(
         created_on=created_on,
         blocked=timetable.blocked,
         spare=spare,
-        actions=tuple(sorted((*life.actions, *moves), key=_in_order)),
+        settings_held=settings.held,
+        actions=tuple(sorted((*actions, *settings.actions), key=_in_order)),
     )
     return decided, timetable
 

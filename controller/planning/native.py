@@ -5,11 +5,11 @@ as they do, and it moves nothing back by itself, because we do that with all gua
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from controller.model.desired import VMDesired
 from controller.model.names import fold
-from controller.model.observed import ObservedState, Role, VMObserved
+from controller.model.observed import ObservedState, Role, VMObserved, VMState
 from controller.model.policy import NativePolicy, Policy
 from controller.model.setting import Change, Setting
 
@@ -30,6 +30,41 @@ def differences(
     if not seen.role.possible_owners:
         return ()
     return tuple(_differences(want, seen, seen.role, observed))
+
+
+def settings_due(
+    want: VMDesired, seen: VMObserved, observed: ObservedState, policy: Policy
+) -> Iterator[Change]:
+    """What is to be written, in this order: of the role, then of the VM itself."""
+    if policy.native_policy is NativePolicy.MANAGE:
+        found = differences(want, seen, observed, policy)
+        yield from (change for change in found if not change.not_written)
+    if want.processor_compatibility and seen.processor_compatibility is False:
+        yield Change(setting=Setting.PROCESSOR_COMPATIBILITY, before=("off",), after=("on",))
+
+
+def may_be_set(change: Change, seen: VMObserved) -> bool:
+    """Whether the state of the VM lets it be set (Microsoft docs, Set-VMProcessor)."""
+    return change.setting is not Setting.PROCESSOR_COMPATIBILITY or seen.state is VMState.OFF
+
+
+def is_set(seen: VMObserved, change: Change) -> bool:
+    """Whether the setting is as the change would have it."""
+    role = seen.role
+    if change.setting is Setting.PROCESSOR_COMPATIBILITY:
+        return seen.processor_compatibility is True
+    if role is None:
+        return False
+    match change.setting:
+        case Setting.FAILBACK:
+            return not role.failback
+        case Setting.POSSIBLE_OWNERS:
+            return not role.owners_differ and _set(role.possible_owners) == _set(change.after)
+        case Setting.PREFERRED_OWNERS:
+            return _folded(role.preferred_owners) == _folded(change.after)
+        case Setting.PRIORITY:
+            return (str(role.priority),) == change.after
+    assert_never(change.setting)
 
 
 def _differences(

@@ -60,9 +60,16 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.BUSY: ("vm_state.busy, vm_state.not_at_rest, vm_state.not_off", "the end of it"),
     HoldReason.FAILBACK_UNDER_WAY: ("vm_state.failback_under_way", "the end of the failback"),
     HoldReason.FOREIGN_MOVE: ("pace.foreign_move", "half an hour after the move"),
-    HoldReason.COOLDOWN: ("pace.cooldown", "ten minutes after the move"),
+    HoldReason.NEEDS_OFF: ("planning", "whoever shuts it down"),
+    HoldReason.COOLDOWN: (
+        "pace.cooldown, pace.setting_rests",
+        "ten minutes after the move, or after our write",
+    ),
     HoldReason.REFUSED: (
-        "pace.move_refused, pace.register_refused, pace.start_refused, pace.refused",
+        (
+            "pace.move_refused, pace.register_refused, pace.start_refused, pace.configure_refused,"
+            " pace.refused"
+        ),
         "by itself; another spec asks at once",
     ),
     HoldReason.MIGRATION_NEVER: ("vm_state.migration_never", "its spec"),

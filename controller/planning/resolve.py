@@ -141,6 +141,7 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
     name = spec.vm.name
     key = f"id:{vm_id}" if vm_id is not None else f"name:{fold(name or '')}"
     availability = spec.high_availability
+    compatible = spec.migration.processor_compatibility == "Enabled"
     return VMDesired(
         key=key,
         spec_name=document.name,
@@ -157,8 +158,11 @@ def _vm(document: Document, model: VirtualMachinePlacement) -> VMDesired:
         start=StartPolicy(availability.start),
         priority=_PRIORITIES[availability.priority] if availability.priority else None,
         migration=MigrationKind(spec.migration.kind),
+        processor_compatibility=compatible,
         suspended=spec.suspend,
-        template=_template(spec.template, name or "") if spec.template is not None else None,
+        template=_template(spec.template, name or "", compatible)
+        if spec.template is not None
+        else None,
     )
 
 
@@ -166,7 +170,7 @@ _PRIORITIES = {"NoAutoStart": 0, "Low": 1000, "Medium": 2000, "High": 3000}
 """Of a cluster group (Microsoft docs, CLUSTER_GROUP_PRIORITY)."""
 
 
-def _template(template: Template, name: str) -> VMTemplate:
+def _template(template: Template, name: str, compatible: bool) -> VMTemplate:
     dynamic, install = template.memory.dynamic, template.install
     return VMTemplate(
         generation=template.generation,
@@ -174,6 +178,7 @@ def _template(template: Template, name: str) -> VMTemplate:
         memory_minimum_bytes=dynamic.minimum_bytes if dynamic else None,
         memory_maximum_bytes=dynamic.maximum_bytes if dynamic else None,
         processors=template.processors.count,
+        processor_compatibility=compatible,
         location=template.location,
         disks=tuple(
             DiskTemplate(

@@ -21,7 +21,8 @@ def review(action: Action) -> Iterator[tuple[str, str]]:
     if made.memory_minimum_bytes is not None and made.memory_maximum_bytes is not None:
         bounds = f"{gib(made.memory_minimum_bytes)} to {gib(made.memory_maximum_bytes)}"
         yield "dynamic memory", bounds
-    yield "processors", str(made.processors)
+    models = ", to run on other models too" if made.processor_compatibility else ""
+    yield "processors", f"{made.processors}{models}"
     for disk in made.disks:
         yield f"disk at {disk.controller}", _disk(disk)
     if not made.disks:

@@ -64,7 +64,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.BUSY: "it is busy: {status}{state}",
     HoldReason.FOREIGN_MOVE: "somebody else moved it from {moved_from} to {moved_to}; it is left"
     " there until {until}",
-    HoldReason.COOLDOWN: "it was moved from {moved_from} not long ago; it rests until {until}",
+    HoldReason.COOLDOWN: "{moved}{set_back}not long ago; it rests until {until}",
     HoldReason.REFUSED: "a node refused it{times} ({refused}); it is asked again at {until}",
     HoldReason.MIGRATION_NEVER: "its spec says that it is never migrated",
     HoldReason.SUSPENDED: "its spec is suspended",
@@ -82,6 +82,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NOT_CLUSTERED: "it is not highly available, and its spec does not ask for that",
     HoldReason.HA_BLOCKED: "it can't be made highly available: {check} {found}{location}; {remedy}",
     HoldReason.ROLE_NOT_ONLINE: "its role is {role}",
+    HoldReason.NEEDS_OFF: "its processor compatibility can be set only while it is off, and it is"
+    " {state}; shut it down when that suits, and it is set then",
     HoldReason.PAUSED: "{owner} paused {what}: {reason}",
     HoldReason.CONTESTED: "we moved it {moves} times in a day at an unchanged spec; somebody or"
     " something wants it elsewhere",
@@ -117,6 +119,7 @@ WHY: Final[dict[ActionReason, str]] = {
     ActionReason.NOT_HIGHLY_AVAILABLE: "it is not highly available",
     ActionReason.ABSENT: "it does not exist",
     ActionReason.CREATED_BY_US: "we created it and never started it",
+    ActionReason.NOT_AS_DECLARED: "its spec says so",
     ActionReason.REGISTERED_BY_US: "we registered it and its role is offline",
 }
 
@@ -126,6 +129,7 @@ SETTINGS: Final[dict[Setting, str]] = {
     Setting.POSSIBLE_OWNERS: "possible owners",
     Setting.PREFERRED_OWNERS: "preferred owners",
     Setting.PRIORITY: "priority",
+    Setting.PROCESSOR_COMPATIBILITY: "processor compatibility",
 }
 
 
@@ -134,6 +138,8 @@ def hold_sentence(hold: Hold) -> str:
     words = defaultdict(str, hold.evidence)
     words["target"] = words["target"] or hold.target or "no node"
     words["until"] = hold.until.strftime("%H:%M:%S UTC") if hold.until is not None else ""
+    words["moved"] = f"it was moved from {words['moved_from']} " if words["moved_from"] else ""
+    words["set_back"] = f"we wrote its {words['set']} " if words["set"] else ""
     former, because = words["supersedes"], words["because"]
     words["instead"] = f"; it supersedes {former}, because {because}" if former else ""
     count = words["refusals"]
@@ -173,6 +179,9 @@ def action_sentence(action: Action) -> str:
             what = f"create {action.vm} on {action.target}"
         case ActionKind.START:
             what = f"start {action.vm} on {action.target}"
+        case ActionKind.CONFIGURE:
+            assert action.change is not None, "a setting is written by a change"
+            what = f"set {action.vm} on {action.target}, {change_words(action.change)}"
         case _:
             assert_never(action.kind)
     return f"{what}: {why(action)}"
@@ -252,6 +261,8 @@ def _where(standing: Standing, want: VMDesired | None, way: tuple[str | None, st
             return f"{vm} is on {owner} and has not been started since we made or registered it"
         case Verdict.STARTING:
             return f"{vm} is starting on {owner}"
+        case Verdict.CONFIGURING:
+            return f"{vm} is on {owner}, and a setting of it is being written"
         case Verdict.UNKNOWN:
             return f"Where {vm} is, is not known"
         case Verdict.SUSPENDED:

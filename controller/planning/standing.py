@@ -92,6 +92,7 @@ def _under_way_by_us(view: View, want: VMDesired, seen: VMObserved | None) -> Ca
         ActionKind.REGISTER: Verdict.REGISTERING,
         ActionKind.CREATE: Verdict.CREATING,
         ActionKind.START: Verdict.STARTING,
+        ActionKind.CONFIGURE: Verdict.CONFIGURING,
     }[ActionKind(intent.kind)]
     return _case(want, seen, verdict=verdict, hold=_outcome_open(view, want, intent))
 
@@ -232,6 +233,8 @@ def start_is_due(intents: tuple[Intent, ...], key: str) -> bool:
     due = False
     for intent in intents:
         if intent.key != key or intent.state is not IntentState.DONE:
+            continue
+        if intent.kind == ActionKind.CONFIGURE:
             continue
         due = intent.kind in (ActionKind.CREATE, ActionKind.REGISTER)
     return due

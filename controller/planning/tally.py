@@ -230,6 +230,7 @@ def spec_digest(want: VMDesired) -> str:
         want.suspended,
         want.template,
         *((("priority", want.priority),) if want.priority is not None else ()),
+        *(("compatible",) if want.processor_compatibility else ()),
     )
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 

@@ -224,6 +224,21 @@ def set_cluster_owner_node(call: Call) -> list[Value]:
     return []
 
 
+def set_group_property(call: Call) -> list[Value]:
+    """What an assignment to a property of a ClusterGroup does."""
+    call.sim.require_quorum(call.node)
+    value = call.number("Value")
+    for _, role in _owned(call, _view(call)):
+        match call.text("Name"), value:
+            case "AutoFailbackType", 0 | 1:
+                role.auto_failback = value == 1
+            case "Priority", int() if 0 <= value <= PRIORITY_MAX:
+                role.priority = value
+            case _:
+                raise Refusal(INVALID_PARAMETER, "The parameter is incorrect.")
+    return []
+
+
 def _view(call: Call) -> View:
     return View(call.sim, call.sim.view_from(call.node))
 
@@ -302,6 +317,9 @@ def _require_session(call: Call, vm: VirtualMachine) -> None:
         raise Refusal(ACCESS_DENIED, "Access is denied.")
 
 
+SET_GROUP_PROPERTY = "Set-ClusterGroup.Property"
+"""No cmdlet: scripts assign to the object, and the cluster takes it at once."""
+PRIORITY_MAX = 4999
 CLUSTER_CMDLETS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
     "Get-Cluster": (get_cluster, ("Name",)),
     "Get-ClusterNode": (get_cluster_node, ("Name",)),
@@ -330,6 +348,7 @@ CLUSTER_CMDLETS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
         ("Name", "InputObject", "Drain", "TargetNode", "Wait"),
     ),
     "Resume-ClusterNode": (resume_cluster_node, ("Name", "InputObject", "Failback")),
+    SET_GROUP_PROPERTY: (set_group_property, ("InputObject", "Name", "Value")),
     "Set-ClusterOwnerNode": (
         set_cluster_owner_node,
         ("Group", "Resource", "InputObject", "Owners"),

@@ -25,6 +25,12 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "Invoke-OwnernodeClaimEpoch": ("claimEpoch", ("epoch", "holder"), ()),
     "Invoke-OwnernodeMoveRole": ("moveRole", (*_CHANGE, "vmId", "source", "target"), ()),
     "Invoke-OwnernodeStartRole": ("startRole", (*_CHANGE, "vmId", "node"), ()),
+    "Invoke-OwnernodeSetRole": (
+        "setRole",
+        (*_CHANGE, "vmId", "node", "setting", "before", "after"),
+        (),
+    ),
+    "Invoke-OwnernodeSetProcessor": ("setProcessor", (*_CHANGE, "vmId", "node"), ()),
     "Invoke-OwnernodeRegisterVm": ("registerVm", (*_CHANGE, "vmId", "node"), ("accepts",)),
     "Invoke-OwnernodeCreateVm": ("createVm", (*_CHANGE, "node", "name", "template"), ()),
 }

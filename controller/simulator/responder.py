@@ -12,14 +12,16 @@ from datetime import datetime
 from controller.model.names import fold, same_name
 from controller.simulator.cmdlet_errors import NodeUnreachable
 from controller.simulator.invoke import invoke
+from controller.simulator.responder_case import BadCall
 from controller.simulator.responder_changes import (
     claim_epoch,
     create_vm,
     move_role,
     register_vm,
+    set_processor,
+    set_role,
     start_role,
 )
-from controller.simulator.responder_conditions import BadCall
 from controller.simulator.responder_slow import Slow, hardware, vm_entries
 from controller.simulator.responder_values import (
     Data,
@@ -312,6 +314,8 @@ _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = 
     "observe": _observe,
     "moveRole": move_role,
     "startRole": start_role,
+    "setRole": set_role,
+    "setProcessor": set_processor,
     "registerVm": register_vm,
     "createVm": create_vm,
     "claimEpoch": claim_epoch,

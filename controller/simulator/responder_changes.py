@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controller.simulator.cluster_cmdlets import SET_GROUP_PROPERTY
 from controller.simulator.invoke import invoke
 from controller.simulator.jobs import Job
-from controller.simulator.responder_conditions import Case, first_untrue
+from controller.simulator.responder_case import Case
+from controller.simulator.responder_conditions import first_untrue
 from controller.simulator.values import CmdletError, PSObject, Value
 from controller.simulator.world import World
 
@@ -25,6 +27,11 @@ _MOVE = (
     "targetNotAvoided targetPossible mediaShared"
 )
 _START = "vmHere roleExists owner vmOff roleOffline notQueued notLocked noMigration notBusy nodeUp"
+_SET_ROLE = (
+    "vmHere roleExists owner notQueued notLocked noMigration notBusy settingUnchanged ownersExist "
+    "ownerKept"
+)
+_SET_PROCESSOR = "vmHere vmOff noMigration notBusy"
 _REGISTER = (
     "intentNew vmHere notClustered roleNameFree vmAtRest noMigration notBusy nodeUp storageShared"
 )
@@ -77,6 +84,37 @@ def start_role(world: World, node: str, arguments: Mapping[str, object]) -> Data
     if refusal := _refusal(case, _START):
         return refusal
     case.run("Start-ClusterGroup", Name=case.seen["group"].properties["Name"], Wait=0)
+    return {"outcome": "submitted"}
+
+
+def set_role(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    """Property by property: a group has no cmdlet that would set them."""
+    case = Case(world=world, node=node, arguments=arguments)
+    _ = case.setting, case.texts("before"), case.texts("after")
+    if refusal := _refusal(case, _SET_ROLE):
+        return refusal
+    group, after = case.seen["group"], list[Value](case.texts("after"))
+    match case.setting:
+        case "Failback":
+            case.run(SET_GROUP_PROPERTY, InputObject=group, Name="AutoFailbackType", Value=0)
+        case "Priority":
+            case.run(
+                SET_GROUP_PROPERTY, InputObject=group, Name="Priority", Value=int(str(after[0]))
+            )
+        case "PreferredOwners":
+            case.run("Set-ClusterOwnerNode", InputObject=group, Owners=after)
+        case _:
+            for kind in ("Virtual Machine", "Virtual Machine Configuration"):
+                case.run("Set-ClusterOwnerNode", InputObject=case.resource(kind), Owners=after)
+    return {"outcome": "submitted"}
+
+
+def set_processor(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _SET_PROCESSOR):
+        return refusal
+    case.run("Set-VMProcessor", VM=case.seen["vm"], CompatibilityForMigrationEnabled=True)
+    world.jobs.kept(node).pop(case.vm_id, None)
     return {"outcome": "submitted"}
 
 
@@ -169,7 +207,12 @@ class _Creation:
         )
 
     def _processors(self) -> None:
-        self._set("Set-VMProcessor", Count=self._template["processors"])
+        more = {"CompatibilityForMigrationEnabled": True}
+        self._set(
+            "Set-VMProcessor",
+            Count=self._template["processors"],
+            **(more if self._template["processorCompatibility"] else {}),
+        )
 
     def _disks(self) -> None:
         for disk in self._template["disks"]:

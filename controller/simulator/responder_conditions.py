@@ -6,117 +6,18 @@ the order that an operation lists them, and later ones use what earlier ones hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from controller.model.names import fold, same_name
 from controller.simulator.invoke import invoke
+from controller.simulator.responder_case import Absent, BadCall, Case, Finding, name_of, unless
+from controller.simulator.responder_settings import owner_kept, owners_exist, setting_unchanged
 from controller.simulator.values import CmdletError, EnumValue, PSObject, Value
-from controller.simulator.world import World
 
 _OK_STATUSES = (2, 11)
 _MIGRATING_STATUSES = (32774, 32780)
 _NO_TARGET = {1: "isolated", 2: "quarantined", 32: "avoided"}
 """Flags of a node's StatusInformation with which it takes no VM."""
-_TEMPLATE_FIELDS = frozenset(
-    {
-        "generation",
-        "memoryStartupBytes",
-        "memoryMinimumBytes",
-        "memoryMaximumBytes",
-        "processors",
-        "location",
-        "disks",
-        "secureBootTemplate",
-        "switch",
-        "vlan",
-        "iso",
-    }
-)
-
-
-class BadCall(Exception):
-    """The call can't be understood; nothing was done."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Case:
-    """One call that would change something, and what the conditions have read so far."""
-
-    world: World
-    node: str
-    arguments: Mapping[str, object]
-    seen: dict[str, PSObject] = field(default_factory=dict)
-
-    def run(self, cmdlet: str, **parameters: Value) -> list[PSObject]:
-        found = invoke(self.world, self.node, cmdlet, parameters)
-        return [item for item in found if isinstance(item, PSObject)]
-
-    def text(self, name: str) -> str:
-        match self.arguments.get(name):
-            case str(value):
-                return value
-            case _:
-                raise BadCall(f"{name} must be text.")
-
-    @property
-    def epoch(self) -> int:
-        match self.arguments.get("epoch"):
-            case int(value) if not isinstance(value, bool):
-                return value
-            case _:
-                raise BadCall("epoch must be a number.")
-
-    @property
-    def holder(self) -> str:
-        return self.text("holder").lower()
-
-    def fence(self, name: str) -> Value:
-        """One of the cluster's private properties; None where it is absent or empty."""
-        if "cluster" not in self.seen:
-            self.seen["cluster"] = self.run("Get-Cluster")[0]
-        rows = self.run("Get-ClusterParameter", InputObject=self.seen["cluster"])
-        found = (r.properties["Value"] for r in rows if same_name(_name(r), name))
-        value = next(found, None)
-        return None if value == "" else value
-
-    @property
-    def vm_id(self) -> str:
-        return self.text("vmId").lower()
-
-    @property
-    def template(self) -> Mapping[str, Any]:
-        match self.arguments.get("template"):
-            case dict(template) if template.keys() >= _TEMPLATE_FIELDS:
-                return template
-            case _:
-                raise BadCall("template must be an object with every field.")
-
-    def disks(self, *, to_create: bool) -> Iterator[Mapping[str, Any]]:
-        for disk in self.template["disks"]:
-            if (disk["createBytes"] is not None) == to_create:
-                yield disk
-
-    def status(self, name: str) -> list[int]:
-        """The operational statuses of the VM that was found."""
-        values = self.seen["vm"].properties[name]
-        assert isinstance(values, list)
-        return [value.number for value in values if isinstance(value, EnumValue)]
-
-    def number(self, key: str, name: str) -> int:
-        value = self.seen[key].properties[name]
-        if isinstance(value, EnumValue):
-            return value.number & 0xFFFFFFFF if value.number >= 0 else value.number
-        assert isinstance(value, int)
-        return value
-
-
-class Absent:
-    """A finding without text; `None` means that the condition holds."""
-
-
-Finding = str | Absent | None
 
 
 def first_untrue(case: Case, names: tuple[str, ...]) -> tuple[str, str | None] | None:
@@ -138,13 +39,13 @@ def _epoch_current(case: Case) -> Finding:
     if epoch is None:
         return "none"
     held = epoch == case.epoch and same_name(str(holder), case.holder)
-    return _unless(held, f"epoch {epoch}")
+    return unless(held, f"epoch {epoch}")
 
 
 def _epoch_older(case: Case) -> Finding:
     epoch = case.fence("OwnernodeEpoch")
     assert epoch is None or isinstance(epoch, int)
-    return _unless(epoch is None or epoch < case.epoch, f"epoch {epoch}")
+    return unless(epoch is None or epoch < case.epoch, f"epoch {epoch}")
 
 
 def _vm_here(case: Case) -> Finding:
@@ -182,29 +83,29 @@ def _owner(case: Case) -> Finding:
     owner = case.seen["group"].properties["OwnerNode"]
     if not isinstance(owner, PSObject):
         return "none"
-    name = _name(owner)
+    name = name_of(owner)
     wanted = case.text("source" if "source" in case.arguments else "node")
     return None if same_name(name, wanted) and same_name(name, case.node) else name
 
 
 def _vm_state(*allowed: int) -> Callable[[Case], Finding]:
-    return lambda case: _unless(case.number("vm", "State") in allowed, case.number("vm", "State"))
+    return lambda case: unless(case.number("vm", "State") in allowed, case.number("vm", "State"))
 
 
 def _role_state(allowed: int) -> Callable[[Case], Finding]:
-    return lambda case: _unless(
+    return lambda case: unless(
         case.number("group", "State") == allowed, case.number("group", "State")
     )
 
 
 def _not_queued(case: Case) -> Finding:
     status = case.number("group", "StatusInformation")
-    return _unless(not status & 4, status)
+    return unless(not status & 4, status)
 
 
 def _not_locked(case: Case) -> Finding:
     locked = case.number("group", "StatusInformation") & 1
-    return _unless(not locked and not case.number("group", "LockedFromMoving"), "locked")
+    return unless(not locked and not case.number("group", "LockedFromMoving"), "locked")
 
 
 def _no_migration(case: Case) -> Finding:
@@ -213,7 +114,7 @@ def _no_migration(case: Case) -> Finding:
             return str(status)
     if "group" not in case.seen:
         return None  # not clustered: no resource that could tell
-    machine = _resource(case, "Virtual Machine")
+    machine = case.resource("Virtual Machine")
     rows = case.run("Get-ClusterParameter", InputObject=machine, Name="MigrationState")
     state = rows[0].properties["Value"] if rows else None
     return f"MigrationState {state}" if state in (1, 2, 3) else None
@@ -227,7 +128,7 @@ def _not_busy(case: Case) -> Finding:
 
 def _target_exists(case: Case) -> Finding:
     wanted = case.text("target")
-    found = [n for n in case.run("Get-ClusterNode") if same_name(_name(n), wanted)]
+    found = [n for n in case.run("Get-ClusterNode") if same_name(name_of(n), wanted)]
     if len(found) != 1:
         return "absent"
     case.seen["target"] = found[0]
@@ -235,21 +136,21 @@ def _target_exists(case: Case) -> Finding:
 
 
 def _target_number(name: str) -> Callable[[Case], Finding]:
-    return lambda case: _unless(case.number("target", name) == 0, case.number("target", name))
+    return lambda case: unless(case.number("target", name) == 0, case.number("target", name))
 
 
 def _target_lacks(flag: int) -> Callable[[Case], Finding]:
     word = _NO_TARGET[flag]
-    return lambda case: _unless(not case.number("target", "StatusInformation") & flag, word)
+    return lambda case: unless(not case.number("target", "StatusInformation") & flag, word)
 
 
 def _target_possible(case: Case) -> Finding:
     kinds = {"machine": "Virtual Machine", "configuration": "Virtual Machine Configuration"}
     for word, kind in kinds.items():
-        rows = case.run("Get-ClusterOwnerNode", InputObject=_resource(case, kind))
+        rows = case.run("Get-ClusterOwnerNode", InputObject=case.resource(kind))
         owners = rows[0].properties["OwnerNodes"]
         assert isinstance(owners, list)
-        names = [_name(owner) for owner in owners if isinstance(owner, PSObject)]
+        names = [name_of(owner) for owner in owners if isinstance(owner, PSObject)]
         if not any(same_name(name, case.text("target")) for name in names):
             return word
     return None
@@ -294,17 +195,17 @@ def _first_local(case: Case, paths: list[str]) -> Finding:
 
 def _not_clustered(case: Case) -> Finding:
     clustered = bool(case.seen["vm"].properties["IsClustered"]) or bool(_groups_of_vm(case))
-    return _unless(not clustered, "clustered")
+    return unless(not clustered, "clustered")
 
 
 def _role_name_free(case: Case) -> Finding:
-    wanted = case.text("name") if "name" in case.arguments else _name(case.seen["vm"])
-    names = (_name(group) for group in case.run("Get-ClusterGroup"))
+    wanted = case.text("name") if "name" in case.arguments else name_of(case.seen["vm"])
+    names = (name_of(group) for group in case.run("Get-ClusterGroup"))
     return next((name for name in names if same_name(name, wanted)), None)
 
 
 def _node_up(case: Case) -> Finding:
-    local = next(n for n in case.run("Get-ClusterNode") if same_name(_name(n), case.node))
+    local = next(n for n in case.run("Get-ClusterNode") if same_name(name_of(n), case.node))
     numbers = (_enum(local, name) for name in ("State", "DrainStatus"))
     flags = _enum(local, "StatusInformation")
     words = (word for flag, word in _NO_TARGET.items() if flags & flag)
@@ -313,7 +214,7 @@ def _node_up(case: Case) -> Finding:
 
 def _name_free(case: Case) -> Finding:
     wanted = case.text("name")
-    same = (vm for vm in case.run("Get-VM") if same_name(_name(vm), wanted))
+    same = (vm for vm in case.run("Get-VM") if same_name(name_of(vm), wanted))
     return next((str(vm.properties["Id"]) for vm in same), None)
 
 
@@ -328,7 +229,7 @@ def _exists(case: Case, path: str) -> bool:
 
 def _folder_free(case: Case) -> Finding:
     folder = case.template["location"].rstrip("\\") + "\\" + case.text("name")
-    return _unless(not _exists(case, folder), folder)
+    return unless(not _exists(case, folder), folder)
 
 
 def _disks_free(case: Case) -> Finding:
@@ -354,7 +255,7 @@ def _disks_unattached(case: Case) -> Finding:
 
 def _media_exists(case: Case) -> Finding:
     iso = case.template["iso"]
-    return _unless(iso is None or _exists(case, iso), iso)
+    return unless(iso is None or _exists(case, iso), iso)
 
 
 def _drive_exists(case: Case) -> Finding:
@@ -363,13 +264,13 @@ def _drive_exists(case: Case) -> Finding:
         return None
     drives = case.run("Get-CimInstance", ClassName="Win32_CDROMDrive")
     there = any(same_name(str(drive.properties["Drive"]), wanted) for drive in drives)
-    return _unless(there, wanted)
+    return unless(there, wanted)
 
 
 def _switch_exists(case: Case) -> Finding:
     wanted = case.template["switch"]
-    names = [_name(switch) for switch in case.run("Get-VMSwitch")]
-    return _unless(wanted is None or any(same_name(name, wanted) for name in names), wanted)
+    names = [name_of(switch) for switch in case.run("Get-VMSwitch")]
+    return unless(wanted is None or any(same_name(name, wanted) for name in names), wanted)
 
 
 def _volume_has_room(case: Case) -> Finding:
@@ -401,10 +302,6 @@ def _volumes(case: Case) -> dict[str, int | None]:
     return free
 
 
-def _unless(holds: bool, found: object) -> Finding:
-    return None if holds else str(found)
-
-
 def _enum(item: PSObject, name: str) -> int:
     value = item.properties[name]
     assert isinstance(value, EnumValue)
@@ -414,18 +311,6 @@ def _enum(item: PSObject, name: str) -> int:
 def _objects(item: PSObject, name: str) -> list[PSObject]:
     values = item.properties[name]
     return [v for v in values if isinstance(v, PSObject)] if isinstance(values, list) else []
-
-
-def _name(item: PSObject) -> str:
-    return str(item.properties["Name"])
-
-
-def _resource(case: Case, kind: str) -> PSObject:
-    for resource in case.run("Get-ClusterResource", InputObject=case.seen["group"]):
-        type_ = resource.properties["ResourceType"]
-        if (_name(type_) if isinstance(type_, PSObject) else type_) == kind:
-            return resource
-    raise AssertionError(f"the role has no resource of type {kind}")
 
 
 CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
@@ -453,6 +338,9 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "targetPossible": _target_possible,
     "mediaShared": _media_shared,
     "storageShared": _storage_shared,
+    "settingUnchanged": setting_unchanged,
+    "ownersExist": owners_exist,
+    "ownerKept": owner_kept,
     "notClustered": _not_clustered,
     "roleNameFree": _role_name_free,
     "nodeUp": _node_up,

@@ -61,8 +61,8 @@ MEMBERS = _words(
 OWN_FIELDS = _words(
     """$name arguments clustered controller createBytes disks drain epoch error errors generation
     holder intent iso location locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name
-    networkBoot operation output owner path physicalDrive processors reading secureBootTemplate
-    state status step stopAction switch template vlan vmId"""
+    networkBoot operation output owner path physicalDrive processorCompatibility processors reading
+    secureBootTemplate state status step stopAction switch template vlan vmId"""
 )
 
 # Which variable holds which live object, by script (variables have no case).

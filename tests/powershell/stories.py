@@ -60,6 +60,12 @@ class Story:
                 case "moveRole":
                     plain |= {"vmId": _id(world, self.vm or "sql"), "source": "hv01"}
                     plain |= {"target": "hv02"}
+                case "setRole":
+                    plain |= {"vmId": _id(world, self.vm or "sql"), "node": "hv01"}
+                    plain |= {"setting": "PossibleOwners", "after": ["HV01", "HV02"]}
+                    plain |= {"before": ["HV01", "HV02", "hv03"]}
+                case "setProcessor":
+                    plain |= {"vmId": _id(world, self.vm or "halted"), "node": "HV01"}
                 case "startRole":
                     plain |= {"vmId": _id(world, self.vm or "halted"), "node": "HV01"}
                 case "registerVm":
@@ -85,6 +91,7 @@ def template_of(name: str) -> dict[str, Any]:
         "memoryMinimumBytes": None,
         "memoryMaximumBytes": None,
         "processors": 2,
+        "processorCompatibility": False,
         "location": CSV,
         "disks": [disk(f"{CSV}\\{name}\\os.vhdx", 40 * GIB)],
         "secureBootTemplate": None,
@@ -148,6 +155,7 @@ def _disk(path: str) -> Callable[[World], None]:
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
+ROLE, PROCESSOR = "setRole", "setProcessor"
 CLAIM = "claimEpoch"
 BACKUP, MIGRATING = (
     VmOperationalStatus.BackingUpVirtualMachine,
@@ -155,7 +163,7 @@ BACKUP, MIGRATING = (
 )
 FENCED = tuple(
     story
-    for operation in (M, S, R, C)
+    for operation in (M, S, ROLE, PROCESSOR, R, C)
     for story in (
         Story(
             operation=operation, untrue="notStopped", prepare=lambda w: w.stop_controllers("CAB")
@@ -241,6 +249,42 @@ STORIES = (
     ),
     Story(operation=S, untrue="notBusy", prepare=_vm("halted", busy=BACKUP)),
     *(Story(operation=S, untrue="nodeUp", prepare=p) for p in NO_PLACE),
+    Story(operation=ROLE, untrue="vmHere", vm="elsewhere"),
+    Story(operation=ROLE, untrue="roleExists", vm="bare"),
+    Story(operation=ROLE, untrue="owner", changes=(("node", "HV02"),)),
+    Story(operation=ROLE, untrue="notQueued", prepare=_queue_behind_another),
+    Story(operation=ROLE, untrue="notLocked", prepare=lambda w: w.lock_role("sql")),
+    Story(operation=ROLE, untrue="noMigration", prepare=lambda w: w.move_live("sql", "hv03")),
+    Story(operation=ROLE, untrue="notBusy", prepare=_vm("sql", busy=BACKUP)),
+    Story(operation=ROLE, untrue="settingUnchanged", prepare=_role(possible=["HV01", "HV02"])),
+    Story(
+        operation=ROLE,
+        untrue="settingUnchanged",
+        prepare=_role(possible_configuration=["HV01"]),
+    ),
+    Story(operation=ROLE, untrue="settingUnchanged", changes=(("before", []),)),
+    Story(
+        operation=ROLE,
+        untrue="settingUnchanged",
+        changes=(("setting", "PreferredOwners"), ("before", ["HV01", "hv03"])),
+    ),
+    Story(
+        operation=ROLE,
+        untrue="settingUnchanged",
+        changes=(("setting", "Failback"), ("before", ["on"]), ("after", ["off"])),
+    ),
+    Story(
+        operation=ROLE,
+        untrue="settingUnchanged",
+        changes=(("setting", "Priority"), ("before", ["3000"]), ("after", ["1000"])),
+    ),
+    Story(operation=ROLE, untrue="ownersExist", changes=(("after", ["HV01", "HV09"]),)),
+    Story(operation=ROLE, untrue="ownerKept", changes=(("after", ["HV02", "hv03"]),)),
+    Story(operation=ROLE, untrue="ownerKept", changes=(("after", ["HV01"]),)),
+    Story(operation=PROCESSOR, untrue="vmHere", vm="elsewhere"),
+    Story(operation=PROCESSOR, untrue="vmOff", vm="sql"),
+    Story(operation=PROCESSOR, untrue="noMigration", prepare=_vm("halted", busy=MIGRATING)),
+    Story(operation=PROCESSOR, untrue="notBusy", prepare=_vm("halted", busy=BACKUP)),
     Story(operation=R, untrue="vmHere", vm="elsewhere"),
     Story(operation=R, untrue="notClustered", vm="sql"),
     Story(operation=R, untrue="roleNameFree", prepare=lambda w: w.rename_role("sql", "BARE")),

@@ -26,6 +26,8 @@ from controller.simulator.world import World
 WINDOWS = DEPLOYED.parent
 MODULE = (DEPLOYED / "OwnernodeOperations.psm1").read_text(encoding="utf-8")
 INTENT = "11111111-1111-4111-8111-111111111111"
+FAILBACK_OFF = {"setting": "Failback", "before": ["on"], "after": ["off"]}
+SET = {**FENCE, "intent": INTENT, "vmId": INTENT, "node": "HV01", **FAILBACK_OFF}
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +211,12 @@ def test_a_refusal_is_the_agent_s(endpoint: EndpointNode, story: Story) -> None:
     [
         ("moveRole", "sql", {"source": "HV01", "target": "HV02"}),
         ("startRole", "halted", {"node": "HV01"}),
+        ("setRole", "web", {"node": "HV01", **FAILBACK_OFF}),
+        ("setProcessor", "halted", {"node": "HV01"}),
     ],
 )
 def test_a_change_is_made(
-    endpoint: EndpointNode, operation: str, vm: str, more: dict[str, str]
+    endpoint: EndpointNode, operation: str, vm: str, more: dict[str, Any]
 ) -> None:
     """And by the cmdlet of docs/protocol.md, with the same parameters as the agent's."""
 
@@ -252,6 +256,11 @@ BAD_ARGUMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("moveRole", {**FENCE, "intent": INTENT, "vmId": INTENT, "source": "*", "target": "HV02"}),
     ("moveRole", {**FENCE, "intent": INTENT, "vmId": INTENT, "source": "HV01", "target": "a\n"}),
     ("startRole", {**FENCE, "intent": INTENT, "vmId": INTENT, "node": "HV01;x"}),
+    ("setRole", {**SET, "setting": "Name"}),
+    ("setRole", {**SET, "setting": "failback"}),
+    ("setRole", {**SET, "after": ["$(Get-VM)"]}),
+    ("setRole", {**SET, "after": []}),
+    ("setProcessor", {**FENCE, "intent": INTENT, "vmId": "*", "node": "HV01"}),
     (
         "registerVm",
         {**FENCE, "intent": INTENT, "vmId": INTENT, "node": "HV01", "accepts": ["$(Get-VM)"]},

@@ -50,6 +50,8 @@ def test_the_stories_leave_no_condition_out() -> None:
     assert {operation for operation, _ in listed} == {
         "moveRole",
         "startRole",
+        "setRole",
+        "setProcessor",
         "registerVm",
         "createVm",
         "claimEpoch",
@@ -71,7 +73,15 @@ def test_what_doctor_asks_is_the_same(agent: EngineNode, workgroup: bool) -> Non
     assert ours.commands == []
 
 
-CHANGES = ["moveRole", "startRole", "registerVm", "createVm", "claimEpoch"]
+CHANGES = [
+    "moveRole",
+    "startRole",
+    "setRole",
+    "setProcessor",
+    "registerVm",
+    "createVm",
+    "claimEpoch",
+]
 
 
 @pytest.mark.parametrize("operation", CHANGES)
@@ -93,6 +103,37 @@ def test_storage_that_a_spec_accepts_is_registered_the_same(agent: EngineNode) -
     assert ours.data == {"outcome": "submitted"}
     assert ours == theirs
     assert ours.job["state"] == "Succeeded"
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "failback off": {"setting": "Failback", "before": ["on"], "after": ["off"]},
+    "preferred owners where there were none": {
+        "setting": "PreferredOwners",
+        "before": [],
+        "after": ["HV02"],
+    },
+    "priority": {"setting": "Priority", "before": ["3000"], "after": ["1000"]},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_is_written_the_same(agent: EngineNode, name: str) -> None:
+    """Properties are assigned, lists set: the role ends the same, or nothing is done alike."""
+    story = Story(operation="setRole", untrue="", vm="web", changes=tuple(SETTINGS[name].items()))
+    ours, theirs = both_ways(agent, CLUSTER, "setRole", story.arguments(new_intent()))
+    assert ours == theirs
+    assert ours.data == {"outcome": "submitted"}
+    assert ours.commands != []
+
+
+@pytest.mark.parametrize("setting", ["Owner", "failback", "Name", ""])
+def test_no_other_setting_can_be_written(agent: EngineNode, setting: str) -> None:
+    """The operation takes the names of its own table, and no property that a call would name."""
+    changes = (("setting", setting), ("before", ["on"]), ("after", ["off"]))
+    story = Story(operation="setRole", untrue="", vm="web", changes=changes)
+    ours, theirs = both_ways(agent, CLUSTER, "setRole", story.arguments(new_intent()))
+    assert ours.error == theirs.error == "BadCall"
+    assert ours.commands == theirs.commands == []
 
 
 CREATIONS: dict[str, dict[str, Any]] = {
@@ -131,6 +172,7 @@ CREATIONS: dict[str, dict[str, Any]] = {
         ]
     },
     "no disk": {"disks": []},
+    "for other models of the processor": {"processorCompatibility": True},
     "a switch whose name is a pattern": {"switch": "LAB [1]"},
     "memory in no order fails": {"memoryMinimumBytes": 4 * GIB, "memoryMaximumBytes": 8 * GIB},
     "a disk of no known kind fails": {"disks": [disk(f"{CSV}\\new.img", GIB)]},

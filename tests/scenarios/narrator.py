@@ -129,5 +129,7 @@ def _order(action: Action) -> str:
     way = f"{action.source} -> {action.target}" if action.source else f"on {action.target}"
     if action.source == action.target:
         way = f"on {action.target}"
+    if action.change is not None:
+        return f"{action.kind} {action.vm} {way}: {change_words(action.change)}"
     for_whom = f" for {action.because_of}" if action.because_of else ""
     return f"{action.kind} {action.vm} {way} because {action.reason}{for_whom}"

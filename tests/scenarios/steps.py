@@ -24,6 +24,7 @@ _COMMANDS = {
     "registration": ("registerVm", "Register"),
     "creation": ("createVm", "Create"),
     "start": ("startRole", "Start"),
+    "setting": ("setRole", "Configure"),
 }
 """Word -> (operation of docs/protocol.md, kind of action)."""
 _WORK = {

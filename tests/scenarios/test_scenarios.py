@@ -66,6 +66,9 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert len(play.world.commands) == wanted, play.world.commands
             case "roles":
                 assert {name: _settings(play, name) for name in wanted} == wanted
+            case "compatible":
+                vms = {name: play.world.vm(name).processor_compatibility for name in wanted}
+                assert vms == wanted
             case "differs":
                 assert play.report is not None
                 told = {vm.vm: [c.setting.value for c in vm.differs] for vm in play.report.vms}

@@ -23,6 +23,8 @@ CHANGING = frozenset(
         "Move-ClusterVirtualMachineRole",
         "Add-ClusterVirtualMachineRole",
         "Start-ClusterGroup",
+        "Set-ClusterOwnerNode",
+        "Set-ClusterGroup.Property",
         "Set-ClusterParameter",
         "New-VM",
         "Set-VM",

@@ -26,6 +26,7 @@ _TONES = {
     Verdict.CREATING: "busy",
     Verdict.REGISTERING: "busy",
     Verdict.STARTING: "busy",
+    Verdict.CONFIGURING: "busy",
     Verdict.MISPLACED: "due",
     Verdict.MISSING: "due",
     Verdict.UNREGISTERED: "due",

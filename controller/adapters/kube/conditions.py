@@ -18,7 +18,7 @@ from controller.planning.holds import WAITS_FOR_OTHERS
 MESSAGE_CHARACTERS_MAX: Final = 1024
 
 _UNDER_WAY: Final = frozenset(
-    {Verdict.MOVING, Verdict.CREATING, Verdict.REGISTERING, Verdict.STARTING}
+    {Verdict.MOVING, Verdict.CREATING, Verdict.REGISTERING, Verdict.STARTING, Verdict.CONFIGURING}
 )
 
 

@@ -39,6 +39,8 @@ class Operation(StrEnum):
     OBSERVE = "observe"
     MOVE = "moveRole"
     START = "startRole"
+    SET_ROLE = "setRole"
+    SET_PROCESSOR = "setProcessor"
     REGISTER = "registerVm"
     CREATE = "createVm"
     CLAIM = "claimEpoch"

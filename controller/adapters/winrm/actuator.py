@@ -16,6 +16,7 @@ from controller.model.control import Fence
 from controller.model.desired import VMTemplate
 from controller.model.plan import Action, ActionKind
 from controller.model.report import Outcome, OutcomeResult
+from controller.model.setting import Setting
 
 SUBMIT_SECONDS = 20.0
 """For conditions and cmdlet; the effect is never awaited."""
@@ -69,6 +70,8 @@ def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str,
         case ActionKind.START:
             node = action.source or action.target
             return node, "startRole", given | {"vmId": action.vm_id, "node": node}
+        case ActionKind.CONFIGURE:
+            return action.target, *_setting(action, given)
         case ActionKind.REGISTER:
             node = action.source or action.target
             given |= {"vmId": action.vm_id, "node": node}
@@ -93,6 +96,17 @@ def _accepts(action: Action) -> list[str]:
     ]
 
 
+def _setting(action: Action, given: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The operation that writes a setting, and its arguments."""
+    change = action.change
+    assert change is not None, "a setting is written by a change"
+    told = {**given, "vmId": action.vm_id, "node": action.target}
+    if change.setting is Setting.PROCESSOR_COMPATIBILITY:
+        return "setProcessor", told
+    told |= {"before": list(change.before), "after": list(change.after)}
+    return "setRole", told | {"setting": change.setting.value}
+
+
 def template_arguments(template: VMTemplate) -> Mapping[str, Any]:
     """A template as docs/protocol.md spells it."""
     return {
@@ -101,6 +115,7 @@ def template_arguments(template: VMTemplate) -> Mapping[str, Any]:
         "memoryMinimumBytes": template.memory_minimum_bytes,
         "memoryMaximumBytes": template.memory_maximum_bytes,
         "processors": template.processors,
+        "processorCompatibility": template.processor_compatibility,
         "location": template.location,
         "disks": [
             {"path": d.path, "createBytes": d.create_bytes, "controller": d.controller}

@@ -43,6 +43,8 @@ FUNCTIONS: Mapping[str, str] = {
     "claimEpoch": "Invoke-OwnernodeClaimEpoch",
     "moveRole": "Invoke-OwnernodeMoveRole",
     "startRole": "Invoke-OwnernodeStartRole",
+    "setRole": "Invoke-OwnernodeSetRole",
+    "setProcessor": "Invoke-OwnernodeSetProcessor",
     "registerVm": "Invoke-OwnernodeRegisterVm",
     "createVm": "Invoke-OwnernodeCreateVm",
 }

@@ -16,11 +16,8 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
     "FailoverCluster": {
         "spec.connection.authentication": frozenset({"Kerberos", "NTLM", "Certificate", "Basic"}),
         "spec.nodes.labels": frozenset(),
-        "spec.nativePolicy": frozenset({"Ignore", "Report"}),
     },
-    "VirtualMachinePlacement": {
-        "spec.migration.processorCompatibility": frozenset({"Unmanaged"}),
-    },
+    "VirtualMachinePlacement": {},
     "PlacementRule": {"spec": frozenset()},
     "NodeMaintenance": {"spec": frozenset()},
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from controller.model.desired import VMDesired
 from controller.model.observed import VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
+from controller.model.setting import Change
 from controller.planning.guards import (
     capacity,
     change,
@@ -28,12 +29,14 @@ from controller.planning.view import View
 
 __all__ = [
     "CLUSTER_GUARDS",
+    "CONFIGURE_GUARDS",
     "DRAFT_GUARDS",
     "MOVE_GUARDS",
     "REGISTER_GUARDS",
     "START_GUARDS",
     "canary_width",
     "cluster_holds",
+    "configure_hold",
     "create_hold",
     "domain_at_work",
     "draft_holds",
@@ -103,6 +106,16 @@ START_GUARDS: tuple[VMGuard, ...] = (
     pace.start_refused,
     pace.keeps_failing,
 )
+CONFIGURE_GUARDS: tuple[VMGuard, ...] = (
+    permission.paused,
+    vm_state.host_unfit,
+    vm_state.locked,
+    vm_state.busy,
+    vm_state.failback_under_way,
+    pace.foreign_move,
+    pace.configure_refused,
+    pace.keeps_failing,
+)
 DRAFT_GUARDS: tuple[DraftGuard, ...] = (
     change.approval_needed,
     permission.target_paused,
@@ -135,6 +148,12 @@ def register_hold(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
 def start_hold(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """The first reason not to start this VM's role now, room apart."""
     return next((h for g in START_GUARDS if (h := g(view, want, seen)) is not None), None)
+
+
+def configure_hold(view: View, want: VMDesired, seen: VMObserved, change: Change) -> Hold | None:
+    """The first reason not to write a setting of this VM now; `change` would be the first."""
+    hold = next((h for g in CONFIGURE_GUARDS if (h := g(view, want, seen)) is not None), None)
+    return hold or pace.setting_rests(view, want, change)
 
 
 def create_hold(view: View, want: VMDesired) -> Hold | None:

@@ -51,7 +51,7 @@ def node_failures(view: View, actions: Sequence[Action]) -> Iterator[Hold]:
         if vm.state is VMState.RUNNING and fold(vm.owner or "") in guests:
             guests[fold(vm.owner or "")].append(vm.memory_bytes)
     for action in actions:
-        if action.kind is ActionKind.REGISTER:
+        if action.kind in (ActionKind.REGISTER, ActionKind.CONFIGURE):
             continue
         new_room, new_guests = _after(action, room, guests)
         before = _not_borne(room, guests, tolerated)

@@ -7,11 +7,12 @@ from itertools import takewhile
 from typing import Final
 
 from controller.model.desired import VMDesired
-from controller.model.history import OwnMove, Result
+from controller.model.history import IntentState, OwnMove, Result
 from controller.model.names import fold, same_name
 from controller.model.observed import VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
 from controller.model.policy import Policy
+from controller.model.setting import Change
 from controller.planning.holds import hold_on, hold_on_action, hold_on_cluster
 from controller.planning.standing import Case
 from controller.planning.view import View
@@ -138,6 +139,32 @@ def register_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | No
 def start_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
     """See `refused`."""
     return refused(view, want, ActionKind.START)
+
+
+def configure_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | None:
+    """See `refused`."""
+    return refused(view, want, ActionKind.CONFIGURE)
+
+
+def setting_rests(view: View, want: VMDesired, change: Change) -> Hold | None:
+    """What we set and somebody set back is not set again at once: two would write for ever."""
+    written = [
+        i.closed_at
+        for i in view.history.intents
+        if i.key == want.key
+        and i.state is IntentState.DONE
+        and i.change is not None
+        and (i.change.setting, i.change.after) == (change.setting, change.after)
+        and i.closed_at is not None
+    ]
+    if not written:
+        return None
+    until = max(written) + timedelta(seconds=view.desired.policy.cooldown_seconds)
+    if view.now >= until:
+        return None
+    return hold_on(
+        want, HoldReason.COOLDOWN, until=until, set=change.setting.value, set_at=str(max(written))
+    )
 
 
 def refused(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:

@@ -130,6 +130,24 @@ function ConvertTo-Declared($Value, [string]$Type) {
     }
 }
 
+# Properties that the cluster takes when a script assigns to them.
+$Writable = @(
+    'Microsoft.FailoverClusters.PowerShell.ClusterGroup AutoFailbackType'
+    'Microsoft.FailoverClusters.PowerShell.ClusterGroup Priority'
+)
+
+function Add-Writable($Object, [string]$Name, $Value) {
+    $getter = { $Value }.GetNewClosure()
+    $setter = {
+        param($To)
+        $null = Invoke-World 'Set-ClusterGroup.Property' @{
+            InputObject = $Object; Name = $Name; Value = $To
+        }
+    }.GetNewClosure()
+    $property = [Management.Automation.PSScriptProperty]::new($Name, $getter, $setter)
+    $Object.PSObject.Properties.Add($property)
+}
+
 function ConvertFrom-WireObject([Text.Json.JsonElement]$Element) {
     $type = $Element.GetProperty('type').GetString()
     if (-not $classes.ContainsKey($type)) { throw "The class '$type' is not in types.json." }
@@ -141,9 +159,12 @@ function ConvertFrom-WireObject([Text.Json.JsonElement]$Element) {
             throw "The real class '$type' has no property '$($property.Name)'."
         }
         $value = ConvertFrom-Wire $property.Value $declared[$property.Name]
-        $object.PSObject.Properties.Add(
-            [Management.Automation.PSNoteProperty]::new($property.Name, $value)
-        )
+        $written = "$type $($property.Name)"
+        if ($written -cin $Writable) { Add-Writable $object $property.Name $value } else {
+            $object.PSObject.Properties.Add(
+                [Management.Automation.PSNoteProperty]::new($property.Name, $value)
+            )
+        }
     }
     return $object
 }

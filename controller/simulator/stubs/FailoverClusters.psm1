@@ -113,6 +113,19 @@ function Move-ClusterVirtualMachineRole {
     Invoke-World 'Move-ClusterVirtualMachineRole' $PSBoundParameters
 }
 
+function Set-ClusterOwnerNode {
+    [CmdletBinding()]
+    param(
+        [string]$Cluster,
+        [string]$Group,
+        [psobject]$InputObject,
+        [Parameter(Mandatory)]
+        [System.Collections.Specialized.StringCollection]$Owners,
+        [string]$Resource
+    )
+    Invoke-World 'Set-ClusterOwnerNode' $PSBoundParameters
+}
+
 function Set-ClusterParameter {
     [CmdletBinding()]
     param(

@@ -8,7 +8,8 @@
     FunctionsToExport = @(
         'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
         'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
-        'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm'
+        'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor', 'Invoke-OwnernodeRegisterVm',
+        'Invoke-OwnernodeCreateVm'
     )
     CmdletsToExport   = @()
     VariablesToExport = @()

@@ -109,6 +109,39 @@ function Invoke-OwnernodeStartRole {
     Get-Answer 'startRole' $CallId $PSBoundParameters
 }
 
+function Invoke-OwnernodeSetRole {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][guid]$VmId,
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string]$Node,
+        [Parameter(Mandatory = $true)]
+        [ValidatePattern('\A(Failback|PossibleOwners|PreferredOwners|Priority)\z', Options = 'None')]
+        [string]$Setting,
+        [Parameter(Mandatory = $true)][AllowEmptyCollection()][ValidateCount(0, 64)]
+        [ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string[]]$Before,
+        [Parameter(Mandatory = $true)][ValidateCount(1, 64)]
+        [ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string[]]$After
+    )
+    Get-Answer 'setRole' $CallId $PSBoundParameters
+}
+
+function Invoke-OwnernodeSetProcessor {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][guid]$VmId,
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string]$Node
+    )
+    Get-Answer 'setProcessor' $CallId $PSBoundParameters
+}
+
 function Invoke-OwnernodeRegisterVm {
     [CmdletBinding()]
     param(
@@ -167,6 +200,7 @@ function New-Template {
         [ValidateRange(33554432, 281474976710656)][Nullable[long]]$MemoryMinimumBytes,
         [ValidateRange(33554432, 281474976710656)][Nullable[long]]$MemoryMaximumBytes,
         [Parameter(Mandatory = $true)][ValidateRange(1, 2048)][int]$Processors,
+        [bool]$ProcessorCompatibility = $false,
         [Parameter(Mandatory = $true)]
         [ValidatePattern('\A[A-Za-z]:(\\[^\x00-\x1f\\/:*?"<>|]{1,240})+\z')][string]$Location,
         [AllowEmptyCollection()][ValidateCount(0, 64)][object[]]$Disks = @(),
@@ -180,23 +214,24 @@ function New-Template {
         [ValidateSet('Save', 'ShutDown')][string]$StopAction
     )
     return [pscustomobject]@{
-        generation         = $Generation
-        memoryStartupBytes = $MemoryStartupBytes
-        memoryMinimumBytes = $MemoryMinimumBytes
-        memoryMaximumBytes = $MemoryMaximumBytes
-        processors         = $Processors
-        location           = $Location
-        disks              = @(foreach ($disk in $Disks) {
+        generation             = $Generation
+        memoryStartupBytes     = $MemoryStartupBytes
+        memoryMinimumBytes     = $MemoryMinimumBytes
+        memoryMaximumBytes     = $MemoryMaximumBytes
+        processors             = $Processors
+        processorCompatibility = $ProcessorCompatibility
+        location               = $Location
+        disks                  = @(foreach ($disk in $Disks) {
             $known = Get-Known $disk
             New-TemplateDisk @known
         })
-        secureBootTemplate = ConvertTo-Text $SecureBootTemplate
-        switch             = ConvertTo-Text $Switch
-        vlan               = $Vlan
-        iso                = ConvertTo-Text $Iso
-        physicalDrive      = ConvertTo-Text $PhysicalDrive
-        networkBoot        = $NetworkBoot
-        stopAction         = ConvertTo-Text $StopAction
+        secureBootTemplate     = ConvertTo-Text $SecureBootTemplate
+        switch                 = ConvertTo-Text $Switch
+        vlan                   = $Vlan
+        iso                    = ConvertTo-Text $Iso
+        physicalDrive          = ConvertTo-Text $PhysicalDrive
+        networkBoot            = $NetworkBoot
+        stopAction             = ConvertTo-Text $StopAction
     }
 }
 
@@ -219,5 +254,6 @@ function New-TemplateDisk {
 Export-ModuleMember -Function @(
     'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
     'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
+    'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor',
     'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm'
 )

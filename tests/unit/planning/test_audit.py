@@ -10,6 +10,8 @@ from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History, IntentState
 from controller.model.observed import ObservedState, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, Plan
+from controller.model.policy import NativePolicy
+from controller.model.setting import Setting
 from controller.planning.audit import audit
 from controller.planning.decide import decide, may_act
 from controller.planning.make_plan import make_plan
@@ -66,7 +68,7 @@ class Case:
         vms = tuple(replace(v, **changes) if v.name == vm_name else v for v in self.world.vms)
         return replace(self, world=replace(self.world, vms=vms))
 
-    def role(self, name: str, **changes: object) -> "Case":
+    def role(self, name: str, /, **changes: object) -> "Case":
         """The same plan in a world where that VM's role is otherwise."""
         seen: VMObserved = next(v for v in self.world.vms if v.name == name)
         assert seen.role is not None
@@ -76,6 +78,21 @@ class Case:
         """The same plan under another spec for that VM."""
         vms = tuple(replace(w, **changes) if w.name == name else w for w in self.specs.vms)
         return replace(self, specs=replace(self.specs, vms=vms))
+
+    def setting(self, name: str, **changes: object) -> "Case":
+        """The same with one write otherwise."""
+        actions = tuple(
+            replace(a, change=replace(a.change, **changes))
+            if a.change is not None and a.change.setting == name
+            else a
+            for a in self.plan.actions
+        )
+        return replace(self, plan=replace(self.plan, actions=actions))
+
+    def under(self, **changes: object) -> "Case":
+        """The same plan under another policy."""
+        policy = replace(self.specs.policy, **changes)
+        return replace(self, specs=replace(self.specs, policy=policy))
 
     def claiming(self, **changes: object) -> "Case":
         """The same with another certificate."""
@@ -87,8 +104,12 @@ class Case:
         return replace(self, past=replace(self.past, **changes))
 
 
+NAMED = ("n1", "n2", "n3", "n4", "n5")
+LIMITS = policy(moves_per_node_max=2, moves_per_cluster_max=2, native_policy=NativePolicy.MANAGE)
+
+
 def busy() -> Case:
-    """A swap of full nodes over n3, a registration, a creation, a start, and a simple move."""
+    """A swap of full nodes over n3, one of each other kind of work, and a simple move."""
     world = observed(
         node("n1", total=64),
         node("n2", total=64),
@@ -102,6 +123,7 @@ def busy() -> Case:
         vm("e", "n4", memory=4, state=VMState.OFF),
         vm("right", "n4", memory=4),
         vm("nobodys", "n3", memory=4),
+        vm("set", "n4", memory=4, role_changes={"possible_owners": NAMED, "failback": True}),
     )
     wants: tuple[VMDesired, ...] = (
         desired("a", "n2"),
@@ -111,12 +133,13 @@ def busy() -> Case:
         created("e", "n4"),
         created("f", "n4"),
         desired("right", "n4"),
+        replace(desired("set", "n4", possible=("n3", "n4")), priority=3000),
     )
     past = history(
         absent_cycles={"name:f": 2},
         intents=(intent("e", "n4", kind=ActionKind.REGISTER, state=IntentState.DONE),),
     )
-    specs = desired_state(*wants, policy=policy(moves_per_node_max=2, moves_per_cluster_max=2))
+    specs = desired_state(*wants, policy=LIMITS)
     return Case(make_plan(specs, world, past, NOW), specs, world, past)
 
 
@@ -295,6 +318,42 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
             c, plan=replace(c.plan, standings=(*c.plan.standings, c.plan.standings[0]))
         ),
     ),
+    "an owner that is taken out": (
+        "setting",
+        lambda c: c.setting("PossibleOwners", after=("n3", "n5")),
+    ),
+    "an owner that the spec does not allow": (
+        "setting",
+        lambda c: c.setting("PossibleOwners", after=("n3", "n4", "n5")),
+    ),
+    "one owner alone": ("setting", lambda c: c.setting("PossibleOwners", after=("n4",))),
+    "failback switched on": ("setting", lambda c: c.setting("Failback", after=("on",))),
+    "preferred owners of nobody's wish": (
+        "setting",
+        lambda c: c.setting("PreferredOwners", after=("n3",)),
+    ),
+    "a priority of nobody's wish": ("setting", lambda c: c.setting("Priority", after=("0",))),
+    "a setting while it moves": ("setting", lambda c: c.role("set", queued=True)),
+    "a setting of a locked role": ("setting", lambda c: c.role("set", locked=True)),
+    "a setting that is another tool's": (
+        "setting",
+        lambda c: c.role("set", name="SCVMM set Resources"),
+    ),
+    "settings that are only to be reported": (
+        "setting",
+        lambda c: c.under(native_policy=NativePolicy.REPORT),
+    ),
+    "too many settings at once": ("setting", lambda c: c.under(settings_at_once_max=0)),
+    "processors of a VM that runs": (
+        "setting",
+        lambda c: c.wanting("set", processor_compatibility=True).setting(
+            "Failback", setting=Setting.PROCESSOR_COMPATIBILITY
+        ),
+    ),
+    "settings out of order": (
+        "setting",
+        lambda c: c.setting("Failback", setting=Setting.PRIORITY, after=("3000",)),
+    ),
     "held and started": (
         "held",
         lambda c: replace(c, plan=replace(c.plan, holds=(replace(c.plan.holds[0], key="name:c"),))),
@@ -303,7 +362,7 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
 
 
 def test_the_plan_as_it_was_made_is_sound() -> None:
-    """Five kinds of work at once, and no finding."""
+    """Every kind of work at once, and no finding."""
     assert BUSY.findings() == set()
     assert {a.kind for a in BUSY.plan.actions} == set(ActionKind)
     assert HOP.reason is ActionReason.HOP

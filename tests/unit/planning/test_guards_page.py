@@ -37,6 +37,7 @@ def test_every_guard_has_its_row() -> None:
         *guards.MOVE_GUARDS,
         *guards.REGISTER_GUARDS,
         *guards.START_GUARDS,
+        *guards.CONFIGURE_GUARDS,
         *guards.DRAFT_GUARDS,
     )
     there = {f"{guard.__module__.rsplit('.', 1)[-1]}.{guard.__name__}" for guard in tables}
@@ -44,6 +45,7 @@ def test_every_guard_has_its_row() -> None:
         "change.canary_width",
         "evidence.absence_unconfirmed",
         "pace.refused",
+        "pace.setting_rests",
         "permission.local_account",
         "change.domain_at_work",
     }

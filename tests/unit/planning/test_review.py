@@ -57,6 +57,7 @@ def test_a_creation_is_read_as_on_the_wizards_last_page() -> None:
             {"dynamic memory": "1 GiB to 8 GiB"},
         ),
         ({"processors": 8}, {"processors": "8"}),
+        ({"processor_compatibility": True}, {"processors": "2, to run on other models too"}),
         (
             {"location": r"C:\ClusterStorage\Volume2"},
             {"folder": r"C:\ClusterStorage\Volume2\NEW01"},

@@ -36,6 +36,7 @@ TEMPLATE: Mapping[str, Any] = {
     "vlan": 20,
     "iso": None,
     "physicalDrive": None,
+    "processorCompatibility": False,
     "networkBoot": False,
     "stopAction": None,
 }

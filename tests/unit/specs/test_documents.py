@@ -20,6 +20,7 @@ def test_defaults_change_nothing_on_a_cluster() -> None:
     assert spec["balancer"] == "Refuse"
     assert spec["migration"] == {"perNode": 1, "perCluster": 2}
     vm = only(read(small("a"))).model.model_dump(by_alias=True)["spec"]
+    assert spec["nativePolicy"] == "Ignore"
     assert vm["highAvailability"] == {
         "register": False,
         "start": "Never",

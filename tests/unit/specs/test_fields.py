@@ -11,7 +11,7 @@ from controller.adapters.specs.documents import OPERATOR_KINDS, PLACEMENT_KINDS
 from controller.model.schemas import schema_of
 from controller.model.spec import KINDS
 from controller.model.spec.support import NOT_YET
-from tests.unit.specs.writing import CLUSTER, placement, said
+from tests.unit.specs.writing import CLUSTER, said
 
 ROOT = Path(__file__).parents[3]
 HERE = "tests/unit/specs/test_field_effects.py"
@@ -61,7 +61,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.brakes.movesPerVMPerDay": "contested_vm",
         "spec.brakes.cooldown": f"{HERE}::test_cooldown_holds_a_vm_that_was_just_moved",
         "spec.allowedNamespaces": f"{HERE}::test_namespace_counts_only_where_it_is_allowed",
-        "spec.nativePolicy": "native_report",
+        "spec.nativePolicy": "native_manage",
         "spec.balancer": "balancer_coexist",
         "spec.foreignMoves.respect": "administrators_move",
         "spec.timing.settle": (f"{HERE}::test_settle_time_decides_when_a_lost_command_is_not_done"),
@@ -79,10 +79,11 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         ),
         "spec.owners.failback": "failback_never",
         "spec.highAvailability.accept": "availability_accepted",
-        "spec.highAvailability.priority": "native_report",
+        "spec.highAvailability.priority": "native_manage",
         "spec.highAvailability.register": "two_vms_without_ha",
         "spec.highAvailability.start": "start_once",
         "spec.migration.kind": "migration_never",
+        "spec.migration.processorCompatibility": "processor_compatibility",
         "spec.suspend": "suspended",
         "spec.template.generation": f"{HERE}::test_generation_and_location_reach_the_node",
         "spec.template.memory.startup": TEMPLATE,
@@ -192,14 +193,6 @@ ISO = r"iso: 'C:\ClusterStorage\Volume1\iso\ws2025.iso'"
 REFUSED = (
     (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
     (f"{CLUSTER}  nodes: [{{name: HV01, labels: {{a: b}}}}]\n", "labels: is not supported yet"),
-    (
-        f"{CLUSTER}  nativePolicy: Manage\n",
-        "Manage is not supported yet (expected Ignore or Report)",
-    ),
-    (
-        placement("a").replace("Live}", "Live, processorCompatibility: Enabled}"),
-        "Enabled is not supported yet (expected Unmanaged)",
-    ),
 )
 
 

@@ -24,6 +24,7 @@ from controller.model.control import Fence
 from controller.model.desired import DiskTemplate, VMTemplate
 from controller.model.plan import Action, ActionKind, ActionReason
 from controller.model.report import OutcomeResult
+from controller.model.setting import Change, Setting
 from tests.support.virtual_time import run_virtual
 
 INTENT = "11111111-1111-4111-8111-111111111111"
@@ -58,9 +59,17 @@ def planned(kind: ActionKind, source: str | None, target: str) -> Action:
     )
 
 
+def setting(name: Setting, *after: str) -> Action:
+    """A write on HV01."""
+    change = Change(setting=name, before=(), after=after)
+    return replace(planned(ActionKind.CONFIGURE, "HV01", "HV01"), change=change)
+
+
 @pytest.mark.parametrize(
     ("action", "node", "operation"),
     [
+        *((setting(s, "HV01", "HV02"), "HV01", "setRole") for s in [*Setting][:4]),
+        (setting(Setting.PROCESSOR_COMPATIBILITY, "on"), "HV01", "setProcessor"),
         (planned(ActionKind.MOVE, "HV01", "HV02"), "HV01", "moveRole"),
         (planned(ActionKind.START, "HV01", "HV01"), "HV01", "startRole"),
         (planned(ActionKind.START, None, "HV02"), "HV02", "startRole"),

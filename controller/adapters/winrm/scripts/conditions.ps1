@@ -77,6 +77,25 @@ function Get-CaseFence($Case) {
     return $Case['fence']
 }
 
+# A setting of the role as it is now, in the words of the observation.
+function Get-CaseSetting($Case) {
+    $group = $Case['group']
+    switch -CaseSensitive ($Case['setting']) {
+        'Failback' { return $(if ([long]$group.AutoFailbackType -ne 0) { 'on' } else { 'off' }) }
+        'Priority' { return ([long]$group.Priority).ToString() }
+        'PreferredOwners' { return @(Get-OwnerNames $group) }
+        'PossibleOwners' {
+            $resources = Get-CaseResources $Case
+            $machine = @(Get-OwnerNames (Find-Resource $resources 'Virtual Machine'))
+            $other = @(Get-OwnerNames (Find-Resource $resources 'Virtual Machine Configuration'))
+            return @(Get-SortedText @(foreach ($name in $machine) {
+                if (@($other | Where-Object { Test-SameName $_ $name }).Count) { $name }
+            }))
+        }
+    }
+    throw 'There is no such setting.'
+}
+
 $Conditions = @{
     notStopped = {
         param($Case)
@@ -235,6 +254,32 @@ $Conditions = @{
         })
         $local = Find-LocalPath $asked
         if ($null -ne $local) { New-Finding $local }
+    }
+    settingUnchanged = {
+        param($Case)
+        $now = [string]::Join(', ', @(Get-CaseSetting $Case))
+        if (-not (Test-SameName $now ([string]::Join(', ', $Case['before'])))) {
+            New-Finding $(if ($now) { $now } else { 'none' })
+        }
+    }
+    ownersExist = {
+        param($Case)
+        if ($Case['setting'] -cnotin 'PossibleOwners', 'PreferredOwners') { return }
+        $nodes = @(Get-ClusterNode)
+        foreach ($name in $Case['after']) {
+            if (-not @($nodes | Where-Object { Test-SameName $_.Name $name }).Count) {
+                return New-Finding $name
+            }
+        }
+    }
+    ownerKept = {
+        param($Case)
+        if ($Case['setting'] -cne 'PossibleOwners') { return }
+        $owner = $Case['role'].owner
+        if (-not @($Case['after'] | Where-Object { Test-SameName $_ $owner }).Count) {
+            return New-Finding $owner
+        }
+        if (@($Case['after']).Count -lt 2) { New-Finding 'alone' }
     }
     notClustered = {
         param($Case)

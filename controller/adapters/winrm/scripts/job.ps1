@@ -183,7 +183,11 @@ function Invoke-CreateJob($Status, $Arguments) {
     Set-BareVmMemory $vm $template
 
     Enter-Step $Status 'processors'
-    Set-VMProcessor -VM $vm -Count $template.processors
+    if ($template.processorCompatibility) {
+        Set-VMProcessor -VM $vm -Count $template.processors -CompatibilityForMigrationEnabled $true
+    } else {
+        Set-VMProcessor -VM $vm -Count $template.processors
+    }
 
     if (@($template.disks).Count) {
         Enter-Step $Status 'disks'

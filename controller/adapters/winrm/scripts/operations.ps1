@@ -15,6 +15,11 @@ $StartConditions = $FenceConditions + @(
     'vmHere', 'roleExists', 'owner', 'vmOff', 'roleOffline', 'notQueued', 'notLocked',
     'noMigration', 'notBusy', 'nodeUp'
 )
+$SetRoleConditions = $FenceConditions + @(
+    'vmHere', 'roleExists', 'owner', 'notQueued', 'notLocked', 'noMigration', 'notBusy',
+    'settingUnchanged', 'ownersExist', 'ownerKept'
+)
+$SetProcessorConditions = $FenceConditions + @('vmHere', 'vmOff', 'noMigration', 'notBusy')
 $RegisterConditions = $FenceConditions + @(
     'intentNew', 'vmHere', 'notClustered', 'roleNameFree', 'vmAtRest', 'noMigration', 'notBusy',
     'nodeUp', 'storageShared'
@@ -84,6 +89,65 @@ function Invoke-StartRole {
     $refusal = Find-Refusal $StartConditions $case
     if ($null -ne $refusal) { return $refusal }
     $null = Start-ClusterGroup -InputObject $case['group'] -Wait 0
+    return Get-Submitted
+}
+
+# Writes one setting of a role at rest. Its owner node stays a possible owner in every case.
+function Invoke-SetRole {
+    param(
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][guid]$VmId,
+        [Parameter(Mandatory = $true)][string]$Node,
+        [Parameter(Mandatory = $true)]
+        [ValidateSet(
+            'Failback', 'PossibleOwners', 'PreferredOwners', 'Priority', IgnoreCase = $false
+        )]
+        [string]$Setting,
+        [Parameter(Mandatory = $true)][AllowEmptyCollection()][string[]]$Before,
+        [Parameter(Mandatory = $true)][string[]]$After
+    )
+    $case = New-Case $Epoch $Holder @{
+        vmId = $VmId
+        owner = $Node
+        setting = $Setting
+        before = $Before
+        after = $After
+    }
+    $refusal = Find-Refusal $SetRoleConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $group = $case['group']
+    switch -CaseSensitive ($Setting) {
+        'Failback' { $group.AutoFailbackType = 0 }
+        'PossibleOwners' {
+            foreach ($kind in 'Virtual Machine', 'Virtual Machine Configuration') {
+                $resource = Find-Resource (Get-CaseResources $case) $kind
+                $null = Set-ClusterOwnerNode -InputObject $resource -Owners $After
+            }
+        }
+        'PreferredOwners' { $null = Set-ClusterOwnerNode -InputObject $group -Owners $After }
+        'Priority' { $group.Priority = [int]$After[0] }
+    }
+    return Get-Submitted
+}
+
+# Lets a VM that is off move to other models of its processor from its next start on.
+function Invoke-SetProcessor {
+    param(
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][guid]$VmId,
+        [Parameter(Mandatory = $true)][string]$Node
+    )
+    $case = New-Case $Epoch $Holder @{ vmId = $VmId; owner = $Node }
+    $refusal = Find-Refusal $SetProcessorConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $vm = @(Find-Vm $VmId)[0]
+    $null = Set-VMProcessor -VM $vm -CompatibilityForMigrationEnabled $true
+    # So that the next look reads it anew.
+    $Kept.Remove($VmId.ToString('D'))
     return Get-Submitted
 }
 

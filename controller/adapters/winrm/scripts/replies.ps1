@@ -3,14 +3,16 @@
 $JsonDepth = 12  # observe nests six deep
 
 $Operations = @{
-    ping       = 'Invoke-Ping'
-    observe    = 'Invoke-Observe'
-    doctor     = 'Invoke-Doctor'
-    moveRole   = 'Invoke-MoveRole'
-    startRole  = 'Invoke-StartRole'
-    registerVm = 'Invoke-RegisterVm'
-    createVm   = 'Invoke-CreateVm'
-    claimEpoch = 'Invoke-ClaimEpoch'
+    ping         = 'Invoke-Ping'
+    observe      = 'Invoke-Observe'
+    doctor       = 'Invoke-Doctor'
+    moveRole     = 'Invoke-MoveRole'
+    startRole    = 'Invoke-StartRole'
+    setRole      = 'Invoke-SetRole'
+    setProcessor = 'Invoke-SetProcessor'
+    registerVm   = 'Invoke-RegisterVm'
+    createVm     = 'Invoke-CreateVm'
+    claimEpoch   = 'Invoke-ClaimEpoch'
 }
 
 function ConvertTo-Payload($Value) {
