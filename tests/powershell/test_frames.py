@@ -155,8 +155,10 @@ def test_a_list_of_one_is_a_list(agent: EngineNode) -> None:
     )
     data = agent.call("observe", clusterWide=True)["data"]
     assert [len(data[key]) for key in ("nodes", "vms", "roles")] == [1, 1, 1]
-    assert [len(data["vms"][0][key]) for key in ("status", "disks", "adapters")] == [1, 1, 1]
-    assert data["vms"][0]["media"] == []
+    (vm,) = data["vms"]
+    assert len(vm["status"]) == 1
+    assert [len(vm["equipment"][key]) for key in ("disks", "adapters")] == [1, 1]
+    assert vm["equipment"]["media"] == []
     assert data["roles"][0]["possibleOwners"] == {"machine": ["HV01"], "configuration": ["HV01"]}
     agent.world = load_world('{"nodes": [{"name": "HV01"}], "volumes": []}')
     data = agent.call("observe", clusterWide=True)["data"]
