@@ -123,6 +123,7 @@ class Site:
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._freeze_seconds = 0.0
+        self._thawed_seconds = float("-inf")
         self._specs_version = 0
         self._declared: Mapping[str, Mapping[str, Any]] = {}
         self._read: dict[str, tuple[object, Any]] = {}
@@ -216,13 +217,18 @@ class Site:
             return
         task, line = self._tasks[-1], self._line
         task.cancel()
+        loop = asyncio.get_running_loop()
 
         def check() -> None:
+            since_thaw_seconds = loop.time() - self._thawed_seconds
+            if not task.done() and since_thaw_seconds < STOP_SECONDS:
+                loop.call_later(STOP_SECONDS - since_thaw_seconds, check)  # it was asleep
+                return
             self.overdue = self.overdue or not task.done()
             assert line is not None
             line.alive = False
 
-        asyncio.get_running_loop().call_later(STOP_SECONDS, check)
+        loop.call_later(STOP_SECONDS, check)
 
     overdue: bool = False
     """Whether an orderly stop took longer than it may."""
@@ -260,6 +266,7 @@ class Site:
         if self._freeze_seconds and not moment.startswith("actuator"):
             seconds, self._freeze_seconds = self._freeze_seconds, 0.0
             self._stand_still(seconds)
+            self._thawed_seconds = asyncio.get_running_loop().time()
         return False
 
     async def _read_once(self, function: Callable[..., T], *args: Any) -> T:

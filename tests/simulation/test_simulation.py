@@ -83,6 +83,11 @@ def test_what_others_moved_before_the_journal_was_lost_is_forgotten_with_it() ->
     judged(draw(254))
 
 
+def test_a_stop_that_finds_the_process_asleep_counts_from_its_waking() -> None:
+    """Seed 314: SIGTERM within an hour of SIGSTOP."""
+    judged(draw(314))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(86_400)
 def test_no_fault_leads_to_harm_in_years(capsys: pytest.CaptureFixture[str]) -> None:
