@@ -80,7 +80,7 @@ class Replica:
         self._judging = asyncio.Lock()
         others = {kind: i for kind, i in self._informers.items() if kind != CLUSTER}
         self._source = KubernetesSource(others, FileShelf(kept / "others"))
-        self._switch = Switch(make_standby(self._elector.leads))
+        self._switch = Switch(make_standby(self._elector.leads, self._lacks))
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     async def serve(self, listening: socket.socket) -> None:
@@ -118,9 +118,6 @@ class Replica:
 
     async def _lead(self, clusters: Sequence[Document], ends: list[asyncio.Task[None]]) -> None:
         """Run a Controller until the first of these is over."""
-        writer = StatusWriter(
-            self._api, self._informers, clusters, self._judged, self._elector.leads
-        )
         broken = asyncio.Event()
         ends.append(asyncio.create_task(_set(broken), name="memory broken"))
         journal = partial(
@@ -144,13 +141,20 @@ class Replica:
             wake=lambda cluster: controller.wake(cluster),
             give=lambda demand: controller.give(demand),
         )
+        writer = StatusWriter(
+            self._api,
+            self._informers,
+            clusters,
+            lambda: (self._judged(), orders.handled),
+            self._elector.leads,
+        )
         events = EventRecorder(
             self._api, self._informers[PLACEMENT], self._holder, self._elector.leads
         )
         log.info("Leading", extra={"clusters": tuple(c.name for c in clusters)})
         try:
             with Controller(
-                self._settings, clusters, (writer, orders, events), surroundings
+                self._settings, clusters, (orders, writer, events), surroundings
             ) as controller:
                 self._switch.application = controller.application()
                 self._listeners = (writer.look, orders.look)
@@ -196,6 +200,14 @@ class Replica:
         self._news.set()
         for look in self._listeners:
             look()
+
+    def _lacks(self) -> str:
+        """What keeps the mirrors from showing what is on the server; empty if nothing does."""
+        return "; ".join(
+            f"{kind}: {informer.trouble or 'not listed yet'}"
+            for kind, informer in self._informers.items()
+            if informer.trouble or not informer.synced.is_set()
+        )
 
     def _judged(self) -> dict[Identity, Judged]:
         return {**self._source.judged, **self._clusters.judged}

@@ -181,7 +181,9 @@ def _status(kind: str) -> Schema:
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
             },
-            "lastHandledReconcileAt": _text("The ownernode.io/reconcile-at that was seen.", 256),
+            "lastHandledReconcileAt": _text(
+                "The ownernode.io/reconcile-at that a cycle has followed.", 256
+            ),
             **_STATUS[kind],
         },
     }

@@ -49,6 +49,9 @@ def test_applied_placement_moves_its_vm_and_becomes_ready(clean: ApiServer, tmp_
             "an Event tells that it settled",
         )
         server.kubectl("wait", "fcl/west", "--for=condition=Ready", "--timeout=30s")
+        server.kubectl("annotate", "vmp/sql01", "-n", "team-a", "ownernode.io/reconcile-at=noon")
+        handled = "--for=jsonpath={.status.lastHandledReconcileAt}=noon"
+        server.kubectl("wait", "vmp/sql01", "-n", "team-a", handled, "--timeout=30s")
         assert condition(server.get("fcl", "west"), "Reachable")["status"] == "True"
 
 

@@ -3,12 +3,14 @@
 `pause` holds for as long as it stands there. `approve` names a digest: it approves exactly that
 plan, once, while that plan waits; what was taken up is noted in the status, so that the next leader
 does not take it up again. To approve the same digest once more, remove the annotation first.
-`reconcile-at` lets a cycle begin at once, whenever its value is a new one.
+`reconcile-at` lets a cycle begin at once, whenever its value is a new one; it is handled once a
+cycle has ended whose look began after the wish was seen.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controller.adapters.kube.api import MERGE_PATCH, Api, Json, Refused
@@ -53,6 +55,15 @@ def pause_of(clusters: Informer, cluster: str) -> tuple[Stop, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Somebody's wish for a cycle."""
+
+    value: str
+    cluster: str
+    seen_at: datetime
+
+
 class Annotations:
     """Takes up approvals and wishes for a cycle; a StatusSink, to know what waits."""
 
@@ -72,13 +83,18 @@ class Annotations:
         self._give = give
         self._reports: dict[str, ClusterReport] = {}
         self._paused: dict[str, str | None] = {}
-        self._woken: dict[tuple[str, Name], str] = {}
+        self._wishes: dict[tuple[str, Name], Wish] = {}
+        self.handled: dict[tuple[str, Name], str] = {}
+        """The wish that was last fulfilled, by kind and name."""
         self._approved: dict[str, str] = {}
         self._news = asyncio.Event()
 
     async def show(self, report: ClusterReport) -> None:
         """Take the report: an approval may have waited for its plan."""
         self._reports[report.cluster] = report
+        for at, wish in self._wishes.items():
+            if wish.cluster == report.cluster and report.observed_at >= wish.seen_at:
+                self.handled[at] = wish.value
         self._news.set()
 
     def look(self) -> None:
@@ -108,19 +124,18 @@ class Annotations:
             if self._paused.get(cluster) != paused:
                 self._paused[cluster] = paused
                 self._wake(cluster)
-            if self._is_new(CLUSTER, ("", cluster), item):
-                self._wake(cluster)
+            self._wake_if_asked(cluster, (CLUSTER, ("", cluster)), item)
         for name, item in self._placements.items.items():
-            if self._is_new(PLACEMENT, name, item):
-                self._wake(str(item["spec"].get("cluster")))
+            self._wake_if_asked(str(item["spec"].get("cluster")), (PLACEMENT, name), item)
 
-    def _is_new(self, kind: str, name: Name, item: Json) -> bool:
+    def _wake_if_asked(self, cluster: str, at: tuple[str, Name], item: Json) -> None:
         asked = annotation(item, RECONCILE)
         handled = (item.get("status") or {}).get("lastHandledReconcileAt")
-        if asked is None or asked in (handled, self._woken.get((kind, name))):
-            return False
-        self._woken[kind, name] = asked
-        return True
+        wish = self._wishes.get(at)
+        if asked is None or asked == handled or (wish is not None and wish.value == asked):
+            return
+        self._wishes[at] = Wish(value=asked, cluster=cluster, seen_at=datetime.now(UTC))
+        self._wake(cluster)
 
     async def _approve(self, cluster: str, item: Json) -> None:
         digest = annotation(item, APPROVE)

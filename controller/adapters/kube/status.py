@@ -13,7 +13,7 @@ from controller.adapters.kube.conditions import (
     untouched,
     written,
 )
-from controller.adapters.kube.kinds import CLUSTER, RECONCILE, annotation
+from controller.adapters.kube.kinds import CLUSTER
 from controller.adapters.kube.source import Identity, Judged
 from controller.model.plan import Verdict
 from controller.model.policy import Mode
@@ -35,6 +35,8 @@ class Told:
     """By cluster."""
     strays: Mapping[str, str]
     """File of a document (see `source`) -> why no cluster takes it."""
+    handled: Mapping[Identity, str]
+    """The wish for a cycle that was last fulfilled, of each object on which one stood."""
 
 
 def statuses(
@@ -49,9 +51,12 @@ def statuses(
         before = item.get("status") or {}
         if identity[0] == CLUSTER:
             report = told.reports.get(identity[1][1])
-            status = _of_cluster(judged, report, item, before, now)
+            status = _of_cluster(judged, report, before, now)
         else:
-            status = _of_placement(judged, identity, vms, told.strays, item, before, now)
+            status = _of_placement(judged, identity, vms, told.strays, before, now)
+        handled = told.handled.get(identity, before.get("lastHandledReconcileAt"))
+        if handled is not None:
+            status["lastHandledReconcileAt"] = handled
         if not _says(before, status):
             yield identity, status
 
@@ -71,7 +76,6 @@ def _of_placement(
     identity: Identity,
     vms: Mapping[str, tuple[VMReport, ClusterReport]],
     strays: Mapping[str, str],
-    item: Json,
     before: Json,
     now: str,
 ) -> Json:
@@ -81,35 +85,33 @@ def _of_placement(
         message = "; ".join(map(_fault, judged.faults))
         if judged.document is not None:
             message += f" (generation {judged.document.generation} stays in force)"
-        return _status(refused("SpecRefused", message), old, generation, now, item)
+        return _status(refused("SpecRefused", message), old, generation, now)
     document = judged.document
     assert document is not None, "what has no fault is a document"
     if document.file in strays:
-        return _status(refused("NotTaken", strays[document.file]), old, generation, now, item)
+        return _status(refused("NotTaken", strays[document.file]), old, generation, now)
     namespace, name = identity[1]
     vm, report = vms.get(f"{namespace}/{name}", (None, None))
     if vm is None or report is None:
-        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now, item)
+        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
     is_conflict = vm.verdict is Verdict.CONFLICT
     seen = generation if is_conflict else vm.generation
-    status = _status(conditions_of_vm(vm, report.mode), old, seen, now, item)
+    status = _status(conditions_of_vm(vm, report.mode), old, seen, now)
     status |= {"cluster": report.cluster, "verdict": vm.verdict.value, "message": vm.sentence}
     optional = {"node": vm.owner, "wanted": vm.declared, "vmID": vm.vm_id}
     return status | {key: value for key, value in optional.items() if value is not None}
 
 
-def _of_cluster(
-    judged: Judged, report: ClusterReport | None, item: Json, before: Json, now: str
-) -> Json:
+def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now: str) -> Json:
     old = before.get("conditions") or ()
     if judged.faults:
         message = "; ".join(map(_fault, judged.faults))
         if judged.document is not None:
             message += f" (generation {judged.document.generation} stays in force)"
-        return _status(refused("SpecRefused", message), old, judged.generation, now, item)
+        return _status(refused("SpecRefused", message), old, judged.generation, now)
     if report is None:
-        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now, item)
-    status = _status(_conditions_of_cluster(report), old, judged.generation, now, item)
+        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
+    status = _status(_conditions_of_cluster(report), old, judged.generation, now)
     verdicts = Counter(vm.verdict for vm in report.vms)
     settled = verdicts[Verdict.SETTLED]
     status |= {
@@ -176,13 +178,11 @@ def _conditions_of_cluster(report: ClusterReport) -> Iterator[Condition]:
     yield Condition(type=kind, status="True", reason=reason, message=message)
 
 
-def _status(conditions: Any, before: Sequence[Json], generation: int, now: str, item: Json) -> Json:
-    status: Json = {
+def _status(conditions: Any, before: Sequence[Json], generation: int, now: str) -> Json:
+    return {
         "observedGeneration": generation,
         "conditions": written(conditions, before, generation=generation, now=now),
     }
-    asked = annotation(item, RECONCILE)
-    return status | ({"lastHandledReconcileAt": asked} if asked is not None else {})
 
 
 def _fault(finding: Any) -> str:

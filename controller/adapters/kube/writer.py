@@ -34,14 +34,14 @@ class StatusWriter:
         api: Api,
         informers: Mapping[str, Informer],
         clusters: Sequence[Document],
-        judged: Callable[[], Mapping[Identity, Judged]],
+        known: Callable[[], tuple[Mapping[Identity, Judged], Mapping[Identity, str]]],
         leads: Callable[[], bool],
     ) -> None:
-        """`judged` tells what is known of each object of every kind."""
+        """`known`: what is known of each object of every kind, and `Told.handled`."""
         self._api = api
         self._informers = dict(informers)
         self._clusters = tuple(clusters)
-        self._judged = judged
+        self._known = known
         self._leads = leads
         self._reports: dict[str, ClusterReport] = {}
         self._sent: dict[Identity, tuple[str, Json]] = {}
@@ -75,9 +75,14 @@ class StatusWriter:
             for kind, informer in self._informers.items()
             for name, item in informer.items.items()
         }
-        judged = self._judged()
+        judged, handled = self._known()
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        told = Told(judged=judged, reports=dict(self._reports), strays=self._strays(judged))
+        told = Told(
+            judged=judged,
+            reports=dict(self._reports),
+            strays=self._strays(judged),
+            handled=dict(handled),
+        )
         due = await asyncio.to_thread(lambda: list(statuses(told, items, now)))
         gate = asyncio.Semaphore(WRITES_AT_ONCE)
         results = await asyncio.gather(
