@@ -31,6 +31,7 @@ class CheckName(StrEnum):
     VOLUME = "volume"
     GPU_PARTITION = "gpuPartition"
     ANTI_AFFINITY = "antiAffinity"
+    AFFINITY_RULE = "affinityRule"
     # of a VM, wherever it would go
     CONFIGURATION = "configuration"
     DISKS = "disks"
@@ -46,6 +47,7 @@ class CheckName(StrEnum):
     TPM = "tpm"
     REPLICA = "replica"
     SAME_NAME = "sameName"
+    AFFINITY = "affinity"
     UNMONITORED = "unmonitored"
 
 

@@ -88,6 +88,29 @@ class Volume:
     free_bytes: int
 
 
+class AffinityKind(StrEnum):
+    """What a native affinity rule asks of its roles."""
+
+    SAME_FAULT_DOMAIN = "SameFaultDomain"
+    SAME_NODE = "SameNode"
+    DIFFERENT_FAULT_DOMAIN = "DifferentFaultDomain"
+    DIFFERENT_NODE = "DifferentNode"
+
+    @property
+    def together(self) -> bool:
+        """Whether it keeps them together: moving one of them moves all."""
+        return self in (AffinityKind.SAME_FAULT_DOMAIN, AffinityKind.SAME_NODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffinityRule:
+    """An enabled affinity rule of the cluster, and the names of its roles."""
+
+    name: str
+    kind: AffinityKind
+    roles: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeObserved:
     """A cluster node; the figures of its own answer are None when only its peers spoke."""
@@ -271,6 +294,8 @@ class ObservedState:
     balancer_level: int | None = None
     anti_affinity_enforced: bool = False
     """ClusterEnforcedAntiAffinity: the second role of a class on a node stays offline."""
+    affinity_rules: tuple[AffinityRule, ...] = ()
+    """The enabled ones, by name."""
     functional_level: int | None = None
     epoch: int | None = None
     """The fencing epoch in the cluster database; None where no controller ever claimed one."""

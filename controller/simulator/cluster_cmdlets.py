@@ -6,28 +6,36 @@ returns at once here, as with `-Wait 0`: the world's time does not move during a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from controller.model.names import fold, same_name
 from controller.simulator.call import Call, text_of
 from controller.simulator.cluster_objects import TYPE, View, cluster_object, parameter
 from controller.simulator.cmdlet_errors import (
     ACCESS_DENIED,
+    AFFINITY_CONFLICT,
     GROUP_NOT_FOUND,
     INVALID_PARAMETER,
     NODE_NOT_FOUND,
     RESOURCE_NOT_FOUND,
     Refusal,
+    command_not_found,
 )
 from controller.simulator.drain import resume_node, suspend_node
 from controller.simulator.failover import choose_node, start_role
-from controller.simulator.inventory import Node, Role, VirtualMachine
+from controller.simulator.inventory import AffinityRule, Node, Role, VirtualMachine
 from controller.simulator.migration import cancel_move, request_move
 from controller.simulator.roles import register_role, set_possible_owners, set_preferred_owners
 from controller.simulator.states import Cause
 from controller.simulator.values import PSObject, Value
 
 Cmdlet = Callable[[Call], list[Value]]
+_AFFINITY_RULES_SINCE = 20348
+_AFFINITY_TYPE = (
+    "Microsoft.Management.Infrastructure.CimInstance#root/MSCluster/MSCluster_AffinityRule"
+)
+_APART = (3, 4)
+"""DifferentFaultDomain and DifferentNode; the others keep roles together."""
 
 
 def get_cluster(call: Call) -> list[Value]:
@@ -158,7 +166,9 @@ def move_cluster_virtual_machine_role(call: Call) -> list[Value]:
         target = call.sim.node(wanted)
     if target is None:
         raise Refusal(NODE_NOT_FOUND, f"No node can take '{role.name}'.")
+    _apart_from(call, role, target)
     request_move(call.sim, role, target, Cause.CONTROLLER)
+    _bring_along(call, role, target)
     return _group_now(call, role)
 
 
@@ -317,6 +327,50 @@ def _require_session(call: Call, vm: VirtualMachine) -> None:
         raise Refusal(ACCESS_DENIED, "Access is denied.")
 
 
+def get_cluster_affinity_rule(call: Call) -> list[Value]:
+    """The cmdlet came with Windows Server 2022 (build 20348)."""
+    if call.node.build < _AFFINITY_RULES_SINCE:
+        raise command_not_found("Get-ClusterAffinityRule")
+    call.sim.require_quorum(call.node)
+    return [
+        PSObject(
+            _AFFINITY_TYPE,
+            {
+                "Name": rule.name,
+                "RuleType": rule.type,
+                "Groups": [*rule.groups],
+                "Enabled": int(rule.enabled),
+            },
+        )
+        for rule in call.sim.cluster.affinity_rules
+    ]
+
+
+def _rules_of(call: Call, role: Role) -> Iterator[tuple[AffinityRule, list[Role]]]:
+    """Enabled rules that the role is of, each with the other roles of it."""
+    for rule in call.sim.cluster.affinity_rules:
+        names = {fold(name) for name in rule.groups}
+        if rule.enabled and fold(role.name) in names:
+            roles = call.sim.cluster.roles.values()
+            yield rule, [r for r in roles if r is not role and fold(r.name) in names]
+
+
+def _apart_from(call: Call, role: Role, target: Node) -> None:
+    """A move that breaks a rule is refused without -IgnoreAffinityRule."""
+    for rule, others in _rules_of(call, role):
+        if rule.type in _APART and any(same_name(r.owner, target.name) for r in others):
+            raise Refusal(AFFINITY_CONFLICT, f"'{role.name}' would break rule '{rule.name}'.")
+
+
+def _bring_along(call: Call, role: Role, target: Node) -> None:
+    """Moving one role of a rule that keeps them together moves all (Microsoft docs, Cluster
+    affinity)."""
+    for rule, others in _rules_of(call, role):
+        for other in others if rule.type not in _APART else []:
+            if not same_name(other.owner, target.name):
+                request_move(call.sim, other, target, Cause.CLUSTER)
+
+
 SET_GROUP_PROPERTY = "Set-ClusterGroup.Property"
 """No cmdlet: scripts assign to the object, and the cluster takes it at once."""
 PRIORITY_MAX = 4999
@@ -332,6 +386,7 @@ CLUSTER_CMDLETS: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
         set_cluster_parameter,
         ("InputObject", "Name", "Value", "Create", "Delete"),
     ),
+    "Get-ClusterAffinityRule": (get_cluster_affinity_rule, ()),
     "Get-ClusterSharedVolume": (get_cluster_shared_volume, ("Name",)),
     "Get-ClusterSharedVolumeState": (get_cluster_shared_volume_state, ()),
     "Move-ClusterVirtualMachineRole": (

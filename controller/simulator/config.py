@@ -15,6 +15,7 @@ from controller.model.names import fold, same_name
 from controller.simulator.doubts import Doubts, Timing
 from controller.simulator.drain import start_balancing
 from controller.simulator.inventory import (
+    AffinityRule,
     Cluster,
     Disk,
     Dvd,
@@ -73,6 +74,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
+AFFINITY_TYPES = ("SameFaultDomain", "SameNode", "DifferentFaultDomain", "DifferentNode")
+
+
+class AffinityPart(_Part):
+    name: str
+    type: Literal["SameFaultDomain", "SameNode", "DifferentFaultDomain", "DifferentNode"]
+    roles: list[str]
+    enabled: bool = True
+
+
 class ClusterPart(_Part):
     name: str = "demo"
     domain: str = "ownernode.test"
@@ -88,6 +99,7 @@ class ClusterPart(_Part):
     resiliency_seconds: float = 240.0
     second_hop: bool = False
     parameters: dict[str, int | str] = {}  # private properties, as Set-ClusterParameter makes them
+    affinity_rules: list[AffinityPart] = []
 
 
 class SwitchPart(_Part):
@@ -200,10 +212,21 @@ def load_world(text: str, *, started: datetime | None = None) -> World:
 def build_world(part: WorldPart) -> World:
     """The world itself; equal parts give equal worlds, ids and all."""
     own = part.cluster
-    settings = own.model_dump(exclude={"id", "migrations_parallel_max", "parameters"})
+    settings = own.model_dump(
+        exclude={"id", "migrations_parallel_max", "parameters", "affinity_rules"}
+    )
     cluster = Cluster(
         id=own.id or str(uuid.uuid5(_NAMESPACE, f"{fold(own.name)}.{fold(own.domain)}")),
         migrations_max=own.migrations_parallel_max,
+        affinity_rules=[
+            AffinityRule(
+                name=rule.name,
+                type=AFFINITY_TYPES.index(rule.type) + 1,
+                groups=tuple(rule.roles),
+                enabled=rule.enabled,
+            )
+            for rule in own.affinity_rules
+        ],
         parameters={fold(name): (name, value) for name, value in own.parameters.items()},
         **settings,
     )

@@ -253,6 +253,17 @@ class MigrationFault:
 
 
 @dataclass(slots=True, kw_only=True)
+class AffinityRule:
+    """What keeps roles on one node or fault domain, or apart (Windows Server 2022)."""
+
+    name: str
+    type: int
+    """SameFaultDomain 1, SameNode 2, DifferentFaultDomain 3, DifferentNode 4."""
+    groups: tuple[str, ...]
+    enabled: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class Cluster:
     """Everything that the cluster and its hypervisors hold; copied whole for a stale view."""
 
@@ -266,6 +277,7 @@ class Cluster:
     balancer_mode: int = 0
     balancer_level: int = 1
     anti_affinity_enforced: bool = False
+    affinity_rules: list[AffinityRule] = field(default_factory=list)
     move_type_threshold: int = 2000
     witness: bool = True
     resiliency_seconds: float = 240.0

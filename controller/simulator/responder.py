@@ -305,7 +305,31 @@ def _lists(run: Run) -> Data:
         "roles": ordered(roles, "name"),
         "volumes": ordered(volumes, "path"),
         "volumeStates": ordered(states, "node", "path"),
+        "affinity": ordered(_affinity(run), "name"),
     }
+
+
+def _affinity(run: Run) -> list[Data]:
+    """Affinity rules; none where Windows has no such cmdlet."""
+    try:
+        rules = run("Get-ClusterAffinityRule")
+    except CmdletError as error:
+        if error.fqid != "CommandNotFoundException":
+            raise
+        return []
+    return [
+        {
+            "name": text_of(rule, "Name"),
+            "type": str(rule.properties["RuleType"]),
+            "enabled": bool(rule.properties["Enabled"]),
+            "roles": sorted(map(str, _list_of(rule.properties["Groups"]))),
+        }
+        for rule in rules
+    ]
+
+
+def _list_of(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []
 
 
 _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = {

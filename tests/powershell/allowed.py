@@ -8,6 +8,7 @@ def _words(text: str) -> frozenset[str]:
 _CLUSTER = "Microsoft.FailoverClusters.PowerShell."
 _HYPER_V = "Microsoft.HyperV.PowerShell."
 _CIM = "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/"
+_CIM_MSCLUSTER = "Microsoft.Management.Infrastructure.CimInstance#root/MSCluster/"
 
 # Commands of PowerShell 5.1 itself with the parameters in use.
 COMMANDS: dict[str, set[str]] = {
@@ -82,6 +83,7 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$partition": (_CLUSTER + "ClusterDiskPartitionInfo",),
         "$processor": (_HYPER_V + "VMProcessor", _CIM + "Win32_Processor"),
         "$resource": (_CLUSTER + "ClusterResource",),
+        "$rule": (_CIM_MSCLUSTER + "MSCluster_AffinityRule",),
         "$security": (_HYPER_V + "VMSecurity",),
         "$system": (_CIM + "Win32_OperatingSystem",),
         "$vm": (_HYPER_V + "VirtualMachine",),

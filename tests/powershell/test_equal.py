@@ -225,6 +225,20 @@ def test_an_intent_is_carried_out_once(agent: EngineNode, operation: str) -> Non
     }
 
 
+@pytest.mark.parametrize("build", [26100, 17763])
+def test_affinity_rules_are_read_the_same(agent: EngineNode, build: int) -> None:
+    """A cluster of Windows Server 2019 has no such cmdlet, and so no rules."""
+    rules = "[{name: Apart, type: DifferentNode, roles: [web, sql]}, {name: Old, type: SameNode, "
+    rules += "roles: [sql], enabled: false}]"
+    text = CLUSTER.replace("cluster:\n", f"cluster:\n  affinityRules: {rules}\n")
+    text = text.replace("{name: HV01,", f"{{name: HV01, build: {build},")
+    ours, theirs = both_ways(agent, text, "observe", {"clusterWide": True})
+    assert ours == theirs
+    apart = {"name": "Apart", "type": "4", "enabled": True, "roles": ["sql", "web"]}
+    old = {"name": "Old", "type": "2", "enabled": False, "roles": ["sql"]}
+    assert ours.data["lists"]["affinity"] == ([apart, old] if build == 26100 else [])
+
+
 GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 DOUBTS = {
     "migration properties absent": "migration_properties: absent",

@@ -122,6 +122,7 @@ def merge(look: Look) -> ObservedState:
         balancer_mode=cluster.balancer_mode,
         balancer_level=cluster.balancer_level,
         anti_affinity_enforced=cluster.anti_affinity_enforced,
+        affinity_rules=look.lists.affinity if look.lists else (),
         functional_level=cluster.functional_level,
         epoch=fence.epoch,
         epoch_holder=fence.holder,
@@ -182,7 +183,8 @@ def replies_agree(a: NodeReply, b: NodeReply) -> bool:
 def lists_agree(a: Lists, b: Lists) -> bool:
     """Whether two nodes gave the same cluster-wide lists; free space changes with every read."""
     same_roles = a.roles == b.roles or set(a.roles) == set(b.roles)
-    return same_roles and {(fold(v.path), v.size_bytes) for v in a.volumes} == {
+    same = same_roles and a.affinity == b.affinity
+    return same and {(fold(v.path), v.size_bytes) for v in a.volumes} == {
         (fold(v.path), v.size_bytes) for v in b.volumes
     }
 

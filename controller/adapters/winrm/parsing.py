@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.adapters.winrm.affinity import affinity_rules
 from controller.adapters.winrm.fields import Part, Repeats
-from controller.adapters.winrm.volumes import VolumeWay
+from controller.adapters.winrm.volumes import VolumeWay, volume_way
 from controller.errors import ProtocolBroken
 from controller.model.names import fold
-from controller.model.observed import Job, JobState
+from controller.model.observed import AffinityRule, Job, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,7 @@ class Lists:
     roles: tuple[ListedRole, ...]
     volumes: tuple[ListedVolume, ...]
     volume_states: tuple[VolumeWay, ...]
+    affinity: tuple[AffinityRule, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,15 +358,8 @@ def _lists(lists: Part) -> Lists:
             )
             for volume in lists.parts("volumes")
         ),
-        volume_states=tuple(
-            VolumeWay(
-                node=row.node_name("node"),
-                path=row.optional_text("path") or "",
-                state=row.number("state"),
-                cause=row.number("cause"),
-            )
-            for row in lists.parts("volumeStates")
-        ),
+        volume_states=tuple(volume_way(row) for row in lists.parts("volumeStates")),
+        affinity=affinity_rules(lists.parts("affinity")),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from controller.adapters.winrm.fields import Part
 from controller.adapters.winrm.states import (
     REDIRECTED_BY_REFS,
     VOLUME_BLOCKS_REDIRECTED,
@@ -20,6 +21,16 @@ class VolumeWay:
     path: str
     state: int
     cause: int
+
+
+def volume_way(row: Part) -> VolumeWay:
+    """How the node of that row reaches the volume of it."""
+    return VolumeWay(
+        node=row.node_name("node"),
+        path=row.optional_text("path") or "",
+        state=row.number("state"),
+        cause=row.number("cause"),
+    )
 
 
 def lost_mounts(ways: Iterable[VolumeWay]) -> dict[str, tuple[str, ...]]:

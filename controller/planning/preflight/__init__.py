@@ -4,13 +4,14 @@ The planner asks it of nodes (`is_fit`, `unfit`) and of VMs (`in_the_way`), the 
 be highly available (`availability`). The node asks again, in its own words, what may have changed.
 """
 
-from controller.planning.preflight.ask import Surroundings, is_on_volume, surroundings
+from controller.planning.preflight.ask import Group, Surroundings, is_on_volume, surroundings
 from controller.planning.preflight.judge import availability, in_the_way, is_fit, lasts, unfit
 from controller.planning.preflight.table import CHECKS, Check
 
 __all__ = [
     "CHECKS",
     "Check",
+    "Group",
     "Surroundings",
     "availability",
     "in_the_way",

@@ -25,6 +25,17 @@ class Facts(StrEnum):
     """Paths, disks, media, adapters and devices of the VM."""
 
 
+class Apart(StrEnum):
+    """What may keep VMs from one another's node."""
+
+    CLASS = "anti-affinity class"
+    RULE = "affinity rule"
+
+
+Group = tuple[Apart, str]
+"""With the folded name of the class or rule."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """The cluster around the VM that is asked about, indexed once a cycle."""
@@ -38,9 +49,12 @@ class Surroundings:
     """VMs by folded name."""
     nodes: Mapping[str, NodeObserved]
     """By folded name."""
-    classes: Mapping[str, Mapping[str, tuple[str, ...]]]
-    """Anti-affinity class, folded -> folded node -> ids of the VMs there or on their way there."""
-    classes_enforced: bool
+    apart: Mapping[str, tuple[Group, ...]]
+    """By VM id: what keeps it from being where others of the same are."""
+    places: Mapping[Group, Mapping[str, tuple[str, ...]]]
+    """Of each such group: folded node -> ids of the VMs there or on their way there."""
+    together: Mapping[str, str]
+    """By VM id: the affinity rule that moves others with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,30 +109,60 @@ def surroundings(
 
     A command of ours that no snapshot shows yet may be under way all the same.
     """
+    apart = _apart(observed)
     return Surroundings(
         policy=policy,
         oldest=now - timedelta(seconds=policy.slow_facts_age_max_seconds),
         mounts=tuple(v.path.lower() + "\\" for v in observed.volumes),
         names=roster.by_name,
         nodes={fold(node.name): node for node in observed.nodes},
-        classes=_classes(observed, targets),
-        classes_enforced=observed.anti_affinity_enforced,
+        apart=apart,
+        places=_places(observed, apart, targets),
+        together=_together(observed),
     )
 
 
-def _classes(
-    observed: ObservedState, targets: Mapping[str, Collection[str]]
-) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+def _apart(observed: ObservedState) -> Mapping[str, tuple[Group, ...]]:
+    rules = [rule for rule in observed.affinity_rules if not rule.kind.together]
+    if not rules and not observed.anti_affinity_enforced:
+        return {}
+    members = [(fold(rule.name), {fold(name) for name in rule.roles}) for rule in rules]
+    found: dict[str, tuple[Group, ...]] = {}
     for vm in observed.vms:
-        if vm.role is None or not vm.role.anti_affinity:
+        if vm.role is None:
             continue
+        classes = vm.role.anti_affinity if observed.anti_affinity_enforced else ()
+        groups = [(Apart.CLASS, fold(name)) for name in classes]
+        groups += [(Apart.RULE, name) for name, roles in members if fold(vm.role.name) in roles]
+        if groups:
+            found[vm.id] = tuple(groups)
+    return found
+
+
+def _places(
+    observed: ObservedState,
+    apart: Mapping[str, tuple[Group, ...]],
+    targets: Mapping[str, Collection[str]],
+) -> Mapping[Group, Mapping[str, tuple[str, ...]]]:
+    found: dict[Group, dict[str, tuple[str, ...]]] = {}
+    for vm in observed.vms if apart else ():
         places = {fold(n) for n in (vm.owner, vm.host) if n is not None}
         places.update(targets.get(vm.id, ()))
-        for name in vm.role.anti_affinity:
-            nodes = found.setdefault(fold(name), {})
+        for group in apart.get(vm.id, ()):
+            nodes = found.setdefault(group, {})
             for node in places:
                 nodes[node] = (*nodes.get(node, ()), vm.id)
+    return found
+
+
+def _together(observed: ObservedState) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for rule in observed.affinity_rules:
+        roles = {fold(name) for name in rule.roles}
+        if rule.kind.together and len(roles) > 1:
+            for vm in observed.vms:
+                if vm.role is not None and fold(vm.role.name) in roles:
+                    found.setdefault(vm.id, rule.name)
     return found
 
 

@@ -103,6 +103,12 @@ def replica(ask: Ask) -> Finding:
     return "it is a replica of a VM that runs elsewhere" if _seen(ask).replica else None
 
 
+def affinity(ask: Ask) -> Finding:
+    """A rule of the cluster that keeps it together with others: moving one moves all."""
+    rule = ask.around.together.get(_seen(ask).id) if ask.around.together else None
+    return f"affinity rule {rule} moves other VMs with it" if rule is not None else None
+
+
 def unmonitored(ask: Ask) -> Finding:
     """The cluster has no contact with the node that it is on."""
     role = _seen(ask).role

@@ -5,7 +5,7 @@ from typing import Final
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, NodeState
 from controller.planning.holds import gib
-from controller.planning.preflight.ask import Ask, Finding, Untold
+from controller.planning.preflight.ask import Apart, Ask, Finding, Untold
 
 SERVER_2025: Final = 26100
 """Its build number; live migration with a GPU partition came with it."""
@@ -141,14 +141,24 @@ def gpu_partition(ask: Ask) -> Finding:
 
 def anti_affinity(ask: Ask) -> Finding:
     """Another role of one of its classes is there, or on its way there."""
-    role, around = ask.seen.role if ask.seen is not None else None, ask.around
-    if ask.seen is None or role is None or not role.anti_affinity or not around.classes_enforced:
-        return None
-    node = _node(ask)
-    for name in role.anti_affinity:
-        there = around.classes.get(fold(name), {}).get(fold(node.name), ())
-        if any(vm_id != ask.seen.id for vm_id in there):
-            return f"another VM of anti-affinity class {name} is on {node.name}"
+    return _met(ask, Apart.CLASS)
+
+
+def affinity_rule(ask: Ask) -> Finding:
+    """Another role is there, or on its way there, that a rule of the cluster keeps apart from it.
+
+    That the node is of the same fault domain as such a role is for the cluster to refuse: which
+    domains it has is not read.
+    """
+    return _met(ask, Apart.RULE)
+
+
+def _met(ask: Ask, kind: Apart) -> Finding:
+    node, seen, around = _node(ask), ask.seen, ask.around
+    for group in around.apart.get(seen.id, ()) if seen is not None and around.apart else ():
+        there = around.places[group].get(fold(node.name), ())
+        if group[0] is kind and any(seen is None or vm_id != seen.id for vm_id in there):
+            return f"another VM of {kind} {group[1]} is on {node.name}"
     return None
 
 

@@ -182,6 +182,18 @@ OF_PLACE: Final[tuple[Check, ...]] = (
         source=_LEARN + "windows-server/failover-clustering/cluster-affinity",
         lasts=False,
     ),
+    Check(
+        name=CheckName.AFFINITY_RULE,
+        asks="No VM that an affinity rule of the cluster keeps apart from it (DifferentNode,"
+        " DifferentFaultDomain) is on the node or on its way there.",
+        rule=place.affinity_rule,
+        needs=(Facts.CLUSTER,),
+        on={_MOVE: _BLOCKS},
+        untold="rules are read in every cycle",
+        remedy="move the other VM of the rule away from {node}, or disable the rule",
+        source=_LEARN + "windows-server/failover-clustering/cluster-affinity",
+        lasts=False,
+    ),
 )
 """Asked of each node that might take a VM."""
 
@@ -339,6 +351,16 @@ OF_VM: Final[tuple[Check, ...]] = (
         untold="what no node shows can't be told apart anyway",
         remedy="rename or remove the other VM of this name",
         source=_ADD_ROLE,
+    ),
+    Check(
+        name=CheckName.AFFINITY,
+        asks="No affinity rule of the cluster moves other VMs with it (SameNode, SameFaultDomain).",
+        rule=machine.affinity,
+        needs=(Facts.CLUSTER,),
+        on={_MOVE: _BLOCKS},
+        untold="rules are read in every cycle",
+        remedy="move all VMs of the rule by hand, or disable it (Set-ClusterAffinityRule)",
+        source=_LEARN + "windows-server/failover-clustering/cluster-affinity",
     ),
     Check(
         name=CheckName.UNMONITORED,

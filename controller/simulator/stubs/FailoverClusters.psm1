@@ -22,6 +22,17 @@ function Get-Cluster {
     Invoke-World 'Get-Cluster' $PSBoundParameters
 }
 
+function Get-ClusterAffinityRule {
+    [CmdletBinding()]
+    param(
+        [switch]$AsJob,
+        [object[]]$CimSession,
+        [string[]]$Name,
+        [int]$ThrottleLimit
+    )
+    Invoke-World 'Get-ClusterAffinityRule' $PSBoundParameters
+}
+
 function Get-ClusterGroup {
     [CmdletBinding()]
     param(

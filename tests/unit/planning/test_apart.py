@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from controller.model.observed import AffinityKind, AffinityRule
 from controller.model.plan import HoldReason
 from tests.builders import desired, history, intent, node, observed, vm
 from tests.unit.planning.planned import hold, moves, plan_for
@@ -35,6 +36,26 @@ def test_where_classes_are_not_enforced_both_go():
     )
     plan = plan_for(world, desired("a", "n3"), desired("b", "n3"))
     assert sorted(moves(plan)) == ["a n1>n3", "b n2>n3"]
+
+
+def test_an_affinity_rule_keeps_apart_what_the_plan_would_bring_together():
+    """DifferentNode binds like an enforced class, and names the rule."""
+    rule = AffinityRule(name="DCs", kind=AffinityKind.DIFFERENT_NODE, roles=("A", "b"))
+    world = observed(
+        *map(node, ("n1", "n2", "n3")), vm("a", "n1"), vm("b", "n2"), affinity_rules=(rule,)
+    )
+    plan = plan_for(world, desired("a", "n3"), desired("b", "n3"))
+    assert moves(plan) == ["a n1>n3"]
+    assert "affinity rule dcs" in hold(plan, "b").evidence["found"]
+
+
+@pytest.mark.parametrize("roles", [("a", "b"), ("a",)])
+def test_a_vm_that_takes_others_along_is_not_moved(roles: tuple[str, ...]):
+    """A rule that keeps roles together moves all of them with one; of one role it binds nobody."""
+    rule = AffinityRule(name="Shop", kind=AffinityKind.SAME_NODE, roles=roles)
+    world = observed(*map(node, ("n1", "n2")), vm("a", "n1"), vm("b", "n1"), affinity_rules=(rule,))
+    plan = plan_for(world, desired("a", "n2"))
+    assert moves(plan) == ([] if len(roles) > 1 else ["a n1>n2"])
 
 
 def test_a_vm_does_not_stop_on_its_way_where_one_of_its_class_goes():

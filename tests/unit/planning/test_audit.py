@@ -8,7 +8,13 @@ import pytest
 
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History, IntentState
-from controller.model.observed import ObservedState, VMObserved, VMState
+from controller.model.observed import (
+    AffinityKind,
+    AffinityRule,
+    ObservedState,
+    VMObserved,
+    VMState,
+)
 from controller.model.plan import Action, ActionKind, ActionReason, Plan
 from controller.model.policy import NativePolicy
 from controller.model.setting import Setting
@@ -164,6 +170,12 @@ def one_class(*names: str) -> Callable[[Case], Case]:
     return seed
 
 
+def one_rule(kind: AffinityKind, *names: str) -> Callable[[Case], Case]:
+    """The cluster has an affinity rule of these roles."""
+    rule = AffinityRule(name="Rule", kind=kind, roles=names)
+    return lambda c: replace(c, world=replace(c.world, affinity_rules=(rule,)))
+
+
 def move_of(name: str, source: str, target: str, **changes: object) -> Action:
     """A move that nobody planned."""
     base = replace(
@@ -196,6 +208,11 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
         "anti-affinity",
         lambda c: one_class("b", "c")(c.acting("c", target="n1")),
     ),
+    "what a rule keeps apart meets": (
+        "anti-affinity",
+        one_rule(AffinityKind.DIFFERENT_FAULT_DOMAIN, "c", "right"),
+    ),
+    "a rule takes others along": ("affinity", one_rule(AffinityKind.SAME_NODE, "c", "nobodys")),
     "no such node": ("target", lambda c: c.acting("c", target="n9")),
     "planned from the wrong owner": ("source", lambda c: c.acting("c", source="n2")),
     "there already": ("target", lambda c: c.acting("c", source="n4")),

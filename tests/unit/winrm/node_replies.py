@@ -120,6 +120,7 @@ def listed(*roles: Mapping[str, Any]) -> dict[str, Any]:
             {"path": "C:\\ClusterStorage\\Gone", "sizeBytes": None, "freeBytes": None},
         ],
         "volumeStates": [],
+        "affinity": [],
     }
 
 

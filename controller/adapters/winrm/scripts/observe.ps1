@@ -367,6 +367,24 @@ function Get-ClusterLists {
         roles        = @(Get-Sorted $roles 'name')
         volumes      = @(Get-Sorted @(Get-VolumeEntries) 'path')
         volumeStates = @(Get-Sorted $states 'node', 'path')
+        affinity     = @(Get-Sorted @(Get-AffinityEntries) 'name')
+    }
+}
+
+# Affinity rules exist from Windows Server 2022 on; before, a cluster has none. The type is an
+# enumeration's number or its name, as the module's type file has it.
+function Get-AffinityEntries {
+    try { $rules = @(Get-ClusterAffinityRule) } catch {
+        if ([string]$_.FullyQualifiedErrorId -cne 'CommandNotFoundException') { throw }
+        return
+    }
+    foreach ($rule in $rules) {
+        [ordered]@{
+            name    = [string]$rule.Name
+            type    = [string]$rule.RuleType
+            enabled = [bool]$rule.Enabled
+            roles   = @(Get-SortedText @(foreach ($group in $rule.Groups) { [string]$group }))
+        }
     }
 }
 
