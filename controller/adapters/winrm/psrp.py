@@ -110,6 +110,8 @@ class PoolSession(NodeSession):
             # It may still be at work: only after the reply, when it has ended, is it taken off.
             self._ended.append(self._pipeline)
             self._pipeline = None
+        if self._pool is not None:  # what began to arrive is told again, as another object
+            self._pool._fragmenter.incoming_buffer.clear()
 
     def _send(self, call: Call) -> None:
         assert self._pool is not None
@@ -144,7 +146,8 @@ class PoolSession(NodeSession):
         assert self._pool is not None
         while self._ended:
             try:
-                self._pool.shell.signal(SignalCode.TERMINATE, self._ended[-1].id)
+                with _understood():
+                    self._pool.shell.signal(SignalCode.TERMINATE, self._ended[-1].id)
             except FAILURES:
                 return  # the reply is there; they go later, or with the pool
             self._pool.pipelines.pop(self._ended.pop().id, None)
