@@ -31,6 +31,8 @@ class FaultProxy:
     port: int = field(default_factory=free_port)
     fault: str = ""
     struck: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Lets a watch go on its way that the fault `held` keeps."""
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["FaultProxy"]:
@@ -104,6 +106,8 @@ class FaultProxy:
                 return Response("this is no event\n", media_type=kind)
             case "clean close":
                 return Response(b"", media_type=kind)
+            case "held":
+                await self.released.wait()
             case "headers never come":
                 await asyncio.sleep(3600)
         return None

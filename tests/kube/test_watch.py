@@ -11,7 +11,7 @@ import yaml
 from controller.adapters.kube.api import MERGE_PATCH, Api, connect
 from controller.adapters.kube.informer import Informer, WatchTiming
 from controller.adapters.kube.kinds import OURS, PLACEMENT
-from tests.kube.api_server import ADMIN, ApiServer
+from tests.kube.api_server import ADMIN, ApiServer, end_process
 from tests.kube.fault_proxy import FAULTS, FaultProxy
 from tests.kube.story import placement, team
 
@@ -73,6 +73,47 @@ def test_mirror_shows_the_truth_after(fault: str, clean: ApiServer, tmp_path: Pa
     """The fault strikes at each watch while objects come, go and change; then all is as it is."""
     team(clean, "team-a")
     asyncio.run(_play(fault, clean, tmp_path))
+
+
+def test_deletion_behind_a_compaction_is_noticed(
+    clean: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The real server no longer knows the version that the watch would go on from: 410."""
+    team(clean, "team-a")
+    asyncio.run(_compacted(clean, tmp_path))
+    told = [str(getattr(record, "reason", "")) for record in caplog.records]
+    assert any(reason.startswith("Expired: too old resource version") for reason in told), told
+
+
+async def _compacted(server: ApiServer, folder: Path) -> None:
+    direct = connect(str(server.kubeconfig(ADMIN)))
+    for index, name in enumerate(("goes", "again", "changes", "stays")):
+        await direct.create(WHAT, placement(name, f"VM{index}", "HV01"), "team-a")
+    proxy = FaultProxy(server=server, fault="held")
+    async with proxy.serving():
+        api = through(proxy, folder)
+        news = asyncio.Event()
+        informer = Informer(api, WHAT, news.set, WatchTiming(silence_seconds=600.0))
+        following = asyncio.create_task(informer.run())
+        try:
+            await informer.synced.wait()
+            assert informer.lists == 1
+            await change(direct)
+            wanted = await truth(direct)
+            await asyncio.to_thread(server.compact)
+            # Anew, the server has no window of old events in memory either.
+            await asyncio.to_thread(end_process, server.server)
+            await asyncio.to_thread(server.begin_server)
+            assert mirrored(informer) != wanted
+            proxy.fault = ""
+            proxy.released.set()
+            await comes(news, lambda: mirrored(informer) == wanted)
+            assert informer.lists == 2
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await api.close()
+            await direct.close()
 
 
 async def _play(fault: str, server: ApiServer, folder: Path) -> None:
