@@ -23,11 +23,12 @@ bench: setup
 	@$(bin)/python tests/bench/bench.py
 
 lint: setup
-	@echo "lint: ruff, format, mypy, imports, file length"
+	@echo "lint: ruff, format, mypy, imports, the chart's copies, file length"
 	@$(bin)/ruff check --quiet --output-format concise controller tests deploy
 	@$(bin)/ruff format --quiet --check controller tests deploy || { echo "run: ruff format controller tests deploy"; exit 1; }
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-cache >build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
+	@$(bin)/python deploy/helm/generate.py --check
 	@find controller tests -name '*.py' -o -name '*.ps1' -o -name '*.psm1' | xargs wc -l | \
 		awk '$$2 != "total" && $$1 > $(lines_max) { print $$2 ": " $$1 " lines, at most $(lines_max)"; bad = 1 } END { exit bad }'
 

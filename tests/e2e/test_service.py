@@ -1,7 +1,6 @@
-"""The process as systemd sees it: ready, alive, stopping; and the unit that asks for that."""
+"""The process as systemd sees it: ready, alive, stopping."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "deploy/systemd/ownernode.service"
 # Nobody listens there: it is ready all the same, and its status says what it cannot see.
 CONFIG = """
 apiVersion: ownernode.io/v1alpha1
@@ -52,23 +50,3 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path) -> 
             said.append(systemd.recv(100).decode())
     assert said[0] == "READY=1"
     assert set(said[1:-1]) == {"WATCHDOG=1"}
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-def test_the_unit_is_one(tmp_path: Path) -> None:
-    """systemd itself finds nothing wrong with it, but for a program that is not installed here."""
-    program = tmp_path / "ownernode"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    unit = tmp_path / "ownernode.service"
-    unit.write_text(UNIT.read_text().replace("/opt/ownernode/bin/ownernode", str(program)))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    ours = [line for line in done.stderr.splitlines() if "ownernode.service" in line]
-    assert ours == []
-    assert "Type=notify" in UNIT.read_text()
