@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-# Cheap and telling first. Suites that spend their time computing profit from both cores; those that
-# start servers, engines or whole controllers do not, and would disturb one another's deadlines.
+# Cheap and telling first. Suites that compute profit from both cores, and so does e2e, which mostly
+# waits; those that start engines or foreign servers do not, and would disturb one another.
 ORDER = (
     "unit", "properties", "scenarios", "contract", "simulation", "git", "protocol", "prometheus",
     "kube", "powershell", "crash", "e2e", "bench",
 )  # fmt: skip
 PARALLEL = frozenset(
-    {"unit", "properties", "scenarios", "simulation", "contract", "git", "protocol", "crash"}
+    {"unit", "properties", "scenarios", "simulation", "contract", "git", "protocol", "crash", "e2e"}
 )
 NOTHING_COLLECTED = 5
 

@@ -24,7 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import planning, wire
+from tests.bench import planning, scraping, wire
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:19464"
@@ -50,6 +50,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     figures = [
         *map(numbered, planning.figures()),
+        *scraping.figures(),
         *wire.figures(),
         *process_figures(nodes=16, vms=1_000),
     ]

@@ -17,12 +17,13 @@ import pytest
 
 from tests.e2e.test_operator import OWNERNODE, ROOT, place, run, set_mode, wait_until_ready
 from tests.support.forge import Api
+from tests.support.ports import own_port
 from tests.support.repository import Repository
 
 __all__ = ["place"]  # the fixture of a simulated cluster that is being served
 
 SECRET = "a webhook's secret"
-URL = "http://127.0.0.1:19467"
+URL = f"http://127.0.0.1:{own_port(19467)}"
 
 
 def placement(vm: str, node: str) -> str:

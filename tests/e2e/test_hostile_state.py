@@ -15,9 +15,10 @@ import yaml
 
 from controller.app.world import serve_world
 from controller.simulator.serve import SimulatedSite
+from tests.support.ports import own_port
 
 ROOT = Path(__file__).parents[2]
-ADDRESS = "127.0.0.1:19473"
+ADDRESS = f"127.0.0.1:{own_port(19473)}"
 CYCLES = 4
 WORLD = """
 cluster: {name: demo, domain: demo.example}

@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from controller.adapters.local.journal import SqliteJournal
+from tests.support.ports import own_port
 
 ROOT = Path(__file__).parents[2]
 OWNERNODE = [sys.executable, "-m", "controller"]
 NODES = tuple(f"HV{number:02}" for number in range(1, 65))
-URL = "http://127.0.0.1:19472"
+URL = f"http://127.0.0.1:{own_port(19472)}"
 END_SECONDS = 10.0
 INTERVAL_SECONDS = 1
 WORLD = {

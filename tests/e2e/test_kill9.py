@@ -29,6 +29,7 @@ from controller.adapters.local.journal import SqliteJournal
 from controller.app.world import serve_world
 from controller.simulator.serve import SimulatedSite
 from controller.simulator.states import Cause, VmState
+from tests.support.ports import own_port
 
 KILLS, KILLS_CAMPAIGN = 5, int(os.environ.get("KILLS", "1000"))
 STOPS, STOPS_CAMPAIGN = 1, int(os.environ.get("STOPS", "50"))
@@ -36,7 +37,7 @@ SEED = 7
 SHELLS = 20
 """A killed controller leaves a shell on each node for ten minutes, and Windows allows 30 a user:
 whoever dies more often only looks, until they time out. Here the services are restarted instead."""
-ZOMBIE = "127.0.0.1:19474"
+ZOMBIE = f"127.0.0.1:{own_port(19474)}"
 NODES = ("HV01", "HV02", "HV03")
 VMS = tuple(f"WEB{number:02}" for number in range(1, 9))
 

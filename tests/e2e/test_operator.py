@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.ports import own_port
+
 ROOT = Path(__file__).parents[2]
 OWNERNODE = [sys.executable, "-m", "controller"]
 WORLD = """
@@ -106,7 +108,7 @@ def test_look_plan_and_apply(place: Path) -> None:
 def test_run_and_ask(place: Path) -> None:
     """A controller in Observe tells what it would do and does not do it; SIGTERM ends it with 0."""
     config = set_mode(place, "Observe")
-    url = "http://127.0.0.1:19465"
+    url = f"http://127.0.0.1:{own_port(19465)}"
     command = [*OWNERNODE, "run", "--config", config, "--specs", place / "specs"]
     command += ["--state", place / "state", "--listen", url.removeprefix("http://")]
     command += ["--log-format", "json"]

@@ -20,11 +20,12 @@ import yaml
 
 from controller.app.world import serve_world
 from controller.simulator.serve import SimulatedSite
+from tests.support.ports import own_port
 
 ROOT = Path(__file__).parents[2]
 OWNERNODE = [sys.executable, "-m", "controller"]
 VMS = tuple(f"WEB{number:02}" for number in range(1, 19))
-URL = "http://127.0.0.1:19471"
+URL = f"http://127.0.0.1:{own_port(19471)}"
 # What the promise allows between a file or a signal and the last command.
 STOP_SECONDS = 1.0
 WORLD = f"""
