@@ -11,7 +11,7 @@ from typing import Protocol
 from controller.model.control import Fence, Order
 from controller.model.document import Document
 from controller.model.findings import Finding
-from controller.model.history import History, Intent
+from controller.model.history import History, Intent, MoveTrace
 from controller.model.observed import ObservedState
 from controller.model.plan import Action
 from controller.model.report import ClusterReport, Outcome
@@ -42,6 +42,10 @@ class Observer(Protocol):
 
     async def observe(self) -> ObservedState:
         """Look at every node at once. What could not be seen is a gap, never an exception."""
+        ...
+
+    async def trace(self, intent: Intent) -> MoveTrace | None:
+        """Ask what is remembered of a move of ours that is over; never raises, ends in seconds."""
         ...
 
     async def close(self) -> None:

@@ -15,6 +15,7 @@ from controller.app.examine import examine_in_time
 from controller.engine.aside import Aside
 from controller.model.checkup import Check
 from controller.model.desired import Connection, DesiredState
+from controller.model.history import Intent, MoveTrace
 from controller.model.observed import ObservedState
 from controller.ports import Clock, Observer
 
@@ -70,6 +71,10 @@ class Watched:
         self.last = await self._observer.observe()
         self._took(perf_counter() - began)
         return self.last
+
+    async def trace(self, intent: Intent) -> MoveTrace | None:
+        """As the Observer does."""
+        return await self._observer.trace(intent)
 
     async def close(self) -> None:
         """As the Observer does."""

@@ -186,7 +186,7 @@ def _after(intent: Intent, outcome: Outcome, now: datetime) -> Intent:
     if outcome.result is OutcomeResult.SUBMITTED:
         return intent
     if outcome.result is OutcomeResult.UNKNOWN:
-        return replace(intent, unknown=True, detail=outcome.detail)
+        return replace(intent, unknown=True, detail=outcome.detail, code=outcome.code)
     found = f"{outcome.condition}: {outcome.found}" if outcome.condition else outcome.detail
     refused = outcome.result is OutcomeResult.REFUSED
     return replace(intent, state=IntentState.NOT_DONE, closed_at=now, detail=found, refused=refused)

@@ -4,6 +4,7 @@ Nothing is awaited but the answer to a command. Whether it had its effect is for
 to say, so that a cycle that ends early, or a process that is killed, loses nothing.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from controller.engine.aside import Aside
@@ -23,6 +24,7 @@ from controller.planning.approvals import ended, waiting_plan
 from controller.planning.decide import claim_due, decide, may_act
 from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
+from controller.planning.traces import moves_over, with_traces
 from controller.planning.view import is_moving
 from controller.ports import Clock, Observer
 
@@ -52,7 +54,8 @@ class Reconciler:
         now = self.clock.now()
         self.memory.orders.expire(now)
         past = await self._past(unfit)
-        history = await self.memory.keep(await self.aside(absorb, past, desired, observed, now))
+        history = await self.aside(absorb, past, desired, observed, now)
+        history = await self.memory.keep(await self._traced(past, history))
         plan, findings = await self.aside(decide, desired, observed, history, now)
         waiting = waiting_plan(desired.policy, history, plan, now)
         if waiting != history.waiting:
@@ -82,6 +85,15 @@ class Reconciler:
     async def _past(self, unfit: tuple[Check, ...]) -> History:
         """What the journal tells, and what this process knows by itself."""
         return replace(await self.memory.of(self.cluster), holder=self.holder, unfit=unfit)
+
+    async def _traced(self, past: History, history: History) -> History:
+        """Ask nodes about the moves that ended just now, all at once; where none did, nobody."""
+        over = moves_over(past, history)
+        if not over:
+            return history
+        told = await asyncio.gather(*(self.observer.trace(intent) for intent in over))
+        traces = {i.id: trace for i, trace in zip(over, told, strict=True) if trace is not None}
+        return with_traces(history, traces)
 
     async def _look(self, desired: DesiredState, unfit: tuple[Check, ...]) -> ObservedState:
         """Observe; where acting waits for nothing but our claim, claim and observe again.

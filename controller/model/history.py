@@ -50,6 +50,10 @@ class Intent:
     """Start of the first complete observation that showed it neither done, queued nor under way."""
     last_active_at: datetime | None = None
     """Last observation that showed it under way."""
+    code: int | None = None
+    """Why it had no effect, as an HRESULT (`model.failures`), where a node told one."""
+    pause_seconds: float | None = None
+    """How long the guest stood still in a move that was done, where a node told."""
     unknown: bool = False
     """The reply was lost: whether it left at all is not known."""
     change: Change | None = None
@@ -88,6 +92,20 @@ class OwnMove:
     seen_at: datetime
     hop: bool
     revision: str
+    pause_seconds: float | None = None
+    """How long the guest stood still, where a node told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTrace:
+    """What a node remembers of a migration that is over."""
+
+    codes: tuple[int, ...] = ()
+    """HRESULTs in its events about that VM, oldest first."""
+    failure_code: int | None = None
+    """Of the last migration of that VM, whoever asked for it."""
+    pause_seconds: float | None = None
+    """How long the guest stood still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +133,8 @@ class Result:
     vm: str
     failed: bool
     """It left, and had no effect. What a node refused because things had changed is no failure."""
+    code: int | None = None
+    """Why, as an HRESULT, where a node told one."""
     at: datetime
 
 

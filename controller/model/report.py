@@ -36,6 +36,8 @@ class Outcome:
     """For Refused: the condition's name in docs/protocol.md."""
     found: str | None = None
     detail: str = ""
+    code: int | None = None
+    """The HRESULT of a cmdlet that failed (`model.failures`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class VMReport:
     intent: Intent | None = None
     differs: tuple[Change, ...] = ()
     """Settings of its role that are not as the specs say; none where the cluster ignores them."""
+    failed: Intent | None = None
+    """Its last move that ended, where it had no effect and a node told why; until it is settled."""
     ha: tuple[CheckResult, ...] = ()
     """The high-availability report, where its spec asks for registration."""
     sentence: str = ""
@@ -90,6 +94,8 @@ class ClusterReport:
     findings: tuple[Finding, ...]
     foreign: tuple[ForeignMove, ...]
     unmanaged_vms: int
+    ended_moves: tuple[Intent, ...] = ()
+    """Moves of ours that this look ended, with what the node remembers of them."""
     events: tuple[str, ...] = ()
     """Sentences of what changed since the last cycle; empty when nothing did."""
     sources: tuple[SourceState, ...] = ()

@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import Final, assert_never
 
 from controller.model.desired import VMDesired
-from controller.model.history import ForeignMove
+from controller.model.failures import in_words
+from controller.model.history import ForeignMove, Intent, IntentState
 from controller.model.plan import (
     Action,
     ActionKind,
@@ -47,7 +48,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " anew, until {until}",
     HoldReason.OUTCOMES_UNKNOWN: "of {outcomes_unknown} commands nobody knows yet whether they left"
     " ({vms})",
-    HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms});"
+    HoldReason.FAILURES: "{failures} of the last {commands} commands had no effect ({vms}){causes};"
     " {release}",
     HoldReason.SPECS_SHRANK: "{vanished_vms} VMs vanished from the specs at once ({vanished}); give"
     " them back, or `ownernode approve {digest}`",
@@ -197,10 +198,35 @@ def outcome_sentence(outcome: Outcome) -> str:
             found = f"{outcome.condition} found {outcome.found}"
             return f"The node refused to {action} ({found})."
         case OutcomeResult.UNKNOWN:
+            if outcome.code is not None:
+                error = in_words(outcome.code)
+                return f"The order to {action} gave an error: {error}. Only what is seen will tell."
             return f"No answer to the order to {action}; only what is seen will tell."
         case OutcomeResult.NOT_SENT:
             return f"Did not order to {action}: {outcome.detail}."
     assert_never(outcome.result)
+
+
+def ended_sentence(move: Intent) -> str:
+    """How a move of ours ended, with what the node reports of it and nothing else."""
+    way = f"move of {move.vm} from {move.source} to {move.target}"
+    if move.state is IntentState.DONE:
+        return f"The {way} is done; {pause_words(move.pause_seconds)}."
+    return f"The {way} had no effect: {failure_words(move)}."
+
+
+def pause_words(seconds: float | None) -> str:
+    """How long the guest stood still."""
+    if seconds is None:
+        return "how long its guest stood still is not reported"
+    return f"its guest stood still for {seconds:g} s, as the node reports"
+
+
+def failure_words(intent: Intent) -> str:
+    """Why a command had no effect, as far as a node told."""
+    if intent.code is not None:
+        return in_words(intent.code)
+    return intent.detail or "no node tells why"
 
 
 def foreign_sentence(move: ForeignMove, vm: str) -> str:

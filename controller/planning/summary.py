@@ -6,10 +6,10 @@ from datetime import datetime
 
 from controller.model.checks import CheckResult
 from controller.model.desired import DesiredState, VMDesired
-from controller.model.history import History
+from controller.model.history import History, IntentState
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
-from controller.model.plan import AuditFinding, Hold, Plan, Standing, Verdict
+from controller.model.plan import ActionKind, AuditFinding, Hold, Plan, Standing, Verdict
 from controller.model.report import ClusterReport, Outcome, VMReport
 from controller.model.setting import Change
 from controller.model.source import short
@@ -18,11 +18,14 @@ from controller.planning.identity import roster
 from controller.planning.native import differences
 from controller.planning.preflight import availability, surroundings
 from controller.planning.sentences import (
+    ended_sentence,
+    failure_words,
     foreign_sentence,
     hold_sentence,
     outcome_sentence,
     vm_sentence,
 )
+from controller.planning.traces import just_ended
 
 
 def summarise(
@@ -61,6 +64,7 @@ def summarise(
         outcomes=outcomes,
         findings=desired.findings,
         foreign=history.foreign,
+        ended_moves=tuple(just_ended(history)),
         unmanaged_vms=sum(1 for vm in observed.vms if vm.id not in declared),
         sources=desired.sources,
     )
@@ -102,6 +106,16 @@ class _Reporter:
         self._conflicts = {conflict.key: conflict for conflict in desired.conflicts}
         self._holds = {hold.key: hold for hold in plan.holds}
         self._intents = {intent.key: intent for intent in history.open_intents}
+        moves = {
+            i.key: i
+            for i in history.intents
+            if i.kind == ActionKind.MOVE and i.state is not IntentState.OPEN
+        }
+        self._failed = {
+            key: move
+            for key, move in moves.items()
+            if move.state is IntentState.NOT_DONE and move.code is not None
+        }
         self._actions = {action.key: action for action in reversed(plan.actions)}
 
     def report(self, standing: Standing) -> VMReport:
@@ -111,6 +125,7 @@ class _Reporter:
         hold, intent = self._holds.get(key), self._intents.get(key)
         differs = self._differences(want, seen)
         migration = seen.migration if seen is not None else None
+        failed = self._failed.get(key) if standing.verdict is not Verdict.SETTLED else None
         ways = [(m.source, m.target) for m in (migration, intent) if m is not None]
         return VMReport(
             key=key,
@@ -127,6 +142,7 @@ class _Reporter:
             generation=want.generation if want is not None else 0,
             differs=differs,
             ha=self._checks(want, seen),
+            failed=failed,
             sentence=vm_sentence(
                 standing,
                 want,
@@ -137,7 +153,8 @@ class _Reporter:
                 hold=hold,
                 action=self._actions.get(key),
                 differs=differs,
-            ),
+            )
+            + (f" Its last move had no effect: {failure_words(failed)}." if failed else ""),
         )
 
     def _specs_in_conflict(self, key: str) -> str:
@@ -168,6 +185,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
     for move in report.foreign:
         if move not in known and previous is not None:
             yield foreign_sentence(move, names.get(move.vm_id, move.vm_id))
+    yield from (ended_sentence(move) for move in report.ended_moves)
     before = {vm.key: _state(vm) for vm in previous.vms} if previous is not None else {}
     for vm in report.vms:
         news = before.get(vm.key) != _state(vm)

@@ -125,7 +125,12 @@ def last_results(history: History, intents: Iterable[Intent], now: datetime) -> 
         if failed and intent.first_quiet_at is None:
             continue
         known[intent.id] = Result(
-            intent=intent.id, key=intent.key, vm=intent.vm, failed=failed, at=intent.closed_at
+            intent=intent.id,
+            key=intent.key,
+            vm=intent.vm,
+            failed=failed,
+            at=intent.closed_at,
+            code=intent.code if failed else None,
         )
     return tuple(sorted(known.values(), key=lambda r: (r.at, r.intent))[-RESULTS_KEPT:])
 

@@ -30,6 +30,9 @@ class Doubts:
     second_move: Literal["busy", "queued"] = "busy"
     # The private migration properties: filled (documented for 2008 R2), always 0, or absent.
     migration_properties: Literal["filled", "zero", "absent"] = "filled"
+    # Whether a node logs how long the guest stood still: after each migration (20415, or 20417 for
+    # a long one), after a long one only, or never.
+    pause_event: Literal["each", "long", "never"] = "each"
     # The migration limit counts incoming and outgoing moves together, or each by itself.
     migration_limit_counts: Literal["together", "apart"] = "together"
     # Get-VMHost shows the cluster's migration limit, or the node's own setting.
@@ -77,6 +80,8 @@ class Timing:
     join_seconds: float = 10.0  # Joining until Up
     set_up_seconds: float = 2.0
     switch_over_seconds: float = 1.0
+    pause_seconds: float = 0.4  # of the switch-over, in which the guest stands still
+    pause_long_seconds: float = 3.0  # from when on a pause is logged as long; no source says
     bandwidth_bytes_per_second: float = 1.0e9
     dirty_factor: float = 0.2  # share of the memory that is copied twice
     save_bytes_per_second: float = 5.0e8  # quick migration: saving and restoring memory

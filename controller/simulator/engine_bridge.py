@@ -105,6 +105,10 @@ def from_wire(value: Any) -> Value:
             return EnumValue(name, member, number)
         case {"kind": "object", "type": name, "properties": properties}:
             return PSObject(name, {key: from_wire(item) for key, item in properties.items()})
+        case {"kind": "table", "entries": entries}:
+            return {key: from_wire(item) for key, item in entries.items()}
+        case {"kind": "time", "value": text}:
+            return datetime.fromisoformat(text)
         case list():
             return [from_wire(item) for item in value]
         case None | bool() | int() | float() | str():

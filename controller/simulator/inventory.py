@@ -252,6 +252,18 @@ class MigrationFault:
     stalls: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEvent:
+    """An entry of a node's event log."""
+
+    node: str
+    log: str
+    id: int
+    at: float
+    values: tuple[str, ...]
+    text: str
+
+
 @dataclass(slots=True, kw_only=True)
 class AffinityRule:
     """What keeps roles on one node or fault domain, or apart (Windows Server 2022)."""
@@ -292,6 +304,7 @@ class Cluster:
     roles: dict[str, Role] = field(default_factory=dict)  # by VM id
     vm_of: dict[str, str] = field(default_factory=dict)  # VM id by id of its group or resource
     migrations: dict[str, Migration] = field(default_factory=dict)  # by VM id
+    events: list[NodeEvent] = field(default_factory=list)  # of all nodes, oldest first
 
     def node(self, name: str) -> Node | None:
         return self.nodes.get(fold(name))

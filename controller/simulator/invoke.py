@@ -18,6 +18,7 @@ from controller.simulator.cmdlet_errors import (
     command_not_found,
     hyper_v_error,
 )
+from controller.simulator.event_log import EVENT_CMDLETS
 from controller.simulator.hyperv_changes import HYPER_V_CHANGES
 from controller.simulator.hyperv_cmdlets import HYPER_V_READS, SYSTEM_CMDLETS
 from controller.simulator.simulation import Command, Simulation
@@ -27,7 +28,13 @@ Cmdlet = Callable[[Call], list[Value]]
 
 _TABLE: dict[str, tuple[str, Cmdlet, tuple[str, ...]]] = {
     fold(name): (name, function, parameters)
-    for table in (CLUSTER_CMDLETS, HYPER_V_READS, HYPER_V_CHANGES, SYSTEM_CMDLETS)
+    for table in (
+        CLUSTER_CMDLETS,
+        HYPER_V_READS,
+        HYPER_V_CHANGES,
+        SYSTEM_CMDLETS,
+        EVENT_CMDLETS,
+    )
     for name, (function, parameters) in table.items()
 }
 _ALIASES: Mapping[tuple[str, str], str] = {

@@ -22,6 +22,7 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "Invoke-OwnernodePing": ("ping", (), ()),
     "Invoke-OwnernodeDoctor": ("doctor", (), ()),
     "Invoke-OwnernodeObserve": ("observe", ("clusterWide",), ("slowSeconds",)),
+    "Invoke-OwnernodeMoveTrace": ("moveTrace", ("vmId", "seconds"), ()),
     "Invoke-OwnernodeClaimEpoch": ("claimEpoch", ("epoch", "holder"), ()),
     "Invoke-OwnernodeMoveRole": ("moveRole", (*_CHANGE, "vmId", "source", "target"), ()),
     "Invoke-OwnernodeStartRole": ("startRole", (*_CHANGE, "vmId", "node"), ()),

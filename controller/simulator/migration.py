@@ -24,6 +24,7 @@ from controller.simulator.cmdlet_errors import (
     UNSPECIFIED,
     Refusal,
 )
+from controller.simulator.event_log import log_failure, log_pause
 from controller.simulator.inventory import Migration, Node, Role, VirtualMachine
 from controller.simulator.simulation import Simulation
 from controller.simulator.states import (
@@ -252,6 +253,8 @@ def _end_transfer(sim: Simulation, migration: Migration) -> None:
 
 def _complete(sim: Simulation, migration: Migration) -> None:
     _land(sim, migration)
+    if not migration.quick:
+        log_pause(sim, migration)
     _finish(sim, migration, MigrationState.Nothing)
 
 
@@ -305,6 +308,8 @@ def _finish(sim: Simulation, migration: Migration, state: MigrationState, hresul
     role.migration_progress = progress_percent(sim, migration) if hresult else 0
     role.migration_state = state
     role.migration_failure = hresult
+    if state is MigrationState.Failed:
+        log_failure(sim, migration, hresult)
     del sim.cluster.migrations[migration.vm_id]
     next_target, role.next_target = role.next_target, None
     if next_target is not None and not same_name(next_target, role.owner):

@@ -23,6 +23,7 @@ from controller.simulator.responder_changes import (
     start_role,
 )
 from controller.simulator.responder_slow import Slow, hardware, vm_entries
+from controller.simulator.responder_trace import move_trace
 from controller.simulator.responder_values import (
     Data,
     Run,
@@ -336,6 +337,7 @@ _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = 
     "ping": _ping,
     "doctor": _doctor,
     "observe": _observe,
+    "moveTrace": move_trace,
     "moveRole": move_role,
     "startRole": start_role,
     "setRole": set_role,

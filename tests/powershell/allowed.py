@@ -44,14 +44,14 @@ TYPES = _words(
 
 # Their members.
 MEMBERS = _words(
-    """ASCII Administrator Arguments BaseStream Category CategoryInfo Clear Close Compress
-    ComputeHash Contains ContainsKey Count Create CreateNoWindow Decompress EndsWith
+    """ASCII AddSeconds Administrator Arguments BaseStream Category CategoryInfo Clear Close
+    Compress ComputeHash Contains ContainsKey Count Create CreateNoWindow Decompress EndsWith
     EnvironmentVariables Equals Exception FileName Floor Flush FromBase64String FullName
     FullyQualifiedErrorId GetBytes
     GetCommandLineArgs GetCurrent GetCurrentProcess GetEnvironmentVariable GetString GetType Groups
-    HResult InvariantCulture IsCompleted IsInRole Join Keys Kill Length MainModule Match Message Min
-    OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion Properties
-    ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
+    HResult InvariantCulture IsCompleted IsInRole Join Keys Kill Length MainModule Match Matches
+    Message Min OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion
+    Properties ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
     RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
     StandardOutput Start StartsWith Substring Success Ticks ToArray ToBase64String ToLowerInvariant
     ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Values Wait Write
@@ -99,6 +99,11 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$drive": (_HYPER_V + "HardDiskDrive",),
         "$group": (_CLUSTER + "ClusterGroup",),
         "$vm": (_HYPER_V + "VirtualMachine",),
+    },
+    "trace.ps1": {
+        "$property": ("System.Diagnostics.Eventing.Reader.EventProperty",),
+        "$record": ("System.Diagnostics.Eventing.Reader.EventLogRecord",),
+        "$system": (_CIM + "Win32_OperatingSystem",),
     },
     "job.ps1": {"$vm": (_HYPER_V + "VirtualMachine",)},
 }

@@ -16,6 +16,7 @@ PLAIN = {
     "Boolean": "bool",
     "DateTime": "datetime",
     "Guid": "guid",
+    "Hashtable": "hashtable",
     "Int16": "int16",
     "Int32": "int",
     "Int64": "long",

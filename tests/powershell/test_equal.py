@@ -4,6 +4,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,35 @@ def test_what_doctor_asks_is_the_same(agent: EngineNode, workgroup: bool) -> Non
     assert ours == theirs
     assert ours.data["domainJoined"] is not workgroup
     assert {module["name"] for module in ours.data["modules"]} == {"FailoverClusters", "Hyper-V"}
+    assert ours.commands == []
+
+
+@pytest.mark.parametrize("pause_event", ["each", "long", "never"])
+@pytest.mark.parametrize("properties", ["filled", "absent"])
+@pytest.mark.parametrize("ends", ["done", "failed", "nothing"])
+def test_the_trace_of_a_move_is_the_same(
+    agent: EngineNode, ends: str, properties: str, pause_event: str
+) -> None:
+    """What the node's logs and the role tell of a migration that is over, both ways."""
+
+    def prepare(world: World) -> None:
+        world.doubts = replace(
+            world.doubts, pause_event=pause_event, migration_properties=properties
+        )
+        world.timing = replace(world.timing, pause_seconds=4.5)
+        if ends == "failed":
+            world.break_next_migration("sql", hresult=0x8007274D)
+        if ends != "nothing":
+            world.move_live("sql", "HV02")
+            world.advance_to(world.now + 120)
+
+    def call(world: World) -> dict[str, Any]:
+        return {"vmId": next(v.id for v in world.truth() if v.name == "sql"), "seconds": 600}
+
+    ours, theirs = both_ways(agent, CLUSTER, "moveTrace", call, prepare)
+    assert ours == theirs
+    told = {"done": [] if pause_event == "never" else [20417], "failed": [21024, 21502]}
+    assert [event["id"] for event in ours.data["events"]] == told.get(ends, [])
     assert ours.commands == []
 
 

@@ -33,7 +33,7 @@ from controller.model.checkup import Check
 from controller.model.control import Fence, Order, Stop, StopScope, StopSource
 from controller.model.desired import DesiredState
 from controller.model.document import Document
-from controller.model.history import History, Intent
+from controller.model.history import History, Intent, MoveTrace
 from controller.model.observed import ObservedState
 from controller.model.plan import Action
 from controller.model.report import Outcome
@@ -117,6 +117,9 @@ class MortalObserver:
         observed = await self._observer.observe()
         self._line.touch("observer.observe done")
         return observed
+
+    async def trace(self, intent: Intent) -> MoveTrace | None:
+        return await self._observer.trace(intent)
 
     async def close(self) -> None:
         """Nothing to let go of: what is on the wire stays on the wire."""

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from controller.model.desired import DesiredState, VMDesired
-from controller.model.history import History
+from controller.model.failures import CAUSES
+from controller.model.history import History, Intent
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.report import ClusterReport, VMReport
@@ -103,6 +104,7 @@ def _declared(
             }
             for check in standing.ha
         ],
+        "lastFailure": _failure(standing.failed),
         "moves": sorted(_moves(history, standing.vm_id), key=lambda m: m["seenAt"])[
             -MOVES_SHOWN_MAX:
         ],
@@ -160,15 +162,38 @@ def _moves(history: History, vm_id: str | None) -> Iterator[dict[str, Any]]:
     for own in history.moves:
         if own.vm_id == vm_id:
             by = "us, a stop on the way" if own.hop else "us"
-            yield _move(own.source, own.target, own.seen_at, by)
+            yield _move(own.source, own.target, own.seen_at, by, own.pause_seconds)
     for foreign in history.foreign:
         if foreign.vm_id == vm_id:
             by = "failover" if foreign.failover else "somebody else"
             yield _move(foreign.source, foreign.target, foreign.seen_at, by)
 
 
-def _move(source: str, target: str, seen_at: datetime, by: str) -> dict[str, Any]:
-    return {"seenAt": _moment(seen_at), "source": source, "target": target, "by": by}
+def _move(
+    source: str, target: str, seen_at: datetime, by: str, pause_seconds: float | None = None
+) -> dict[str, Any]:
+    return {
+        "seenAt": _moment(seen_at),
+        "source": source,
+        "target": target,
+        "by": by,
+        "pauseSeconds": pause_seconds,
+    }
+
+
+def _failure(move: Intent | None) -> dict[str, Any] | None:
+    """Why the last move had no effect: by its code, in words, with what to do and who says so."""
+    if move is None or move.code is None:
+        return None
+    cause = CAUSES.get(move.code)
+    return {
+        "at": _moment(move.closed_at),
+        "target": move.target,
+        "code": f"0x{move.code:08X}",
+        "says": cause.says if cause is not None else None,
+        "remedy": cause.remedy if cause is not None else None,
+        "source": cause.source if cause is not None else None,
+    }
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from controller.model.history import IntentState, Past, PastCommand
+from controller.model.history import Intent, IntentState, Past, PastCommand
 from controller.model.names import fold, same_name
+from controller.model.plan import ActionKind
+from controller.planning.sentences import failure_words, pause_words
 
 ENTRIES_MAX = 1000
 """The latest ones."""
@@ -49,8 +51,16 @@ def _command(command: PastCommand) -> dict[str, Any]:
         why=command.why,
         revision=intent.revision,
         seconds=took,
-        result=intent.state.value + (f": {intent.detail}" if intent.detail else ""),
+        result=intent.state.value + (f": {told}" if (told := _told(intent)) else ""),
     )
+
+
+def _told(intent: Intent) -> str:
+    """What is known of how it ended."""
+    if intent.state is IntentState.NOT_DONE:
+        return failure_words(intent) if intent.code or intent.detail else ""
+    moved = intent.state is IntentState.DONE and intent.kind == ActionKind.MOVE
+    return pause_words(intent.pause_seconds) if moved else ""
 
 
 def _foreign(past: Past, known: Mapping[str, str], name: str) -> Iterator[dict[str, Any]]:

@@ -104,6 +104,10 @@ class Metrics:
                 for zero in metric.zeros():
                     self._histograms[metric.name].labels(report.cluster, *zero)
         _bring_forward(known, report)
+        pauses = self._histograms["ownernode_move_pause_seconds"].labels(report.cluster)
+        for move in report.ended_moves:
+            if move.pause_seconds is not None:
+                pauses.observe(move.pause_seconds)
         for timed in known.moves.follow(report):
             phases = self._histograms["ownernode_move_phase_seconds"]
             phases.labels(report.cluster, timed.phase.value).observe(timed.seconds)

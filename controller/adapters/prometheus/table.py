@@ -28,7 +28,9 @@ class Kind(Enum):
 class CyclePhase(StrEnum):
     """The parts of one cycle that are timed."""
 
+    DOCTOR = "doctor"
     OBSERVE = "observe"
+    TRACE = "moveTrace"
     PLAN = "plan"
 
 
@@ -318,6 +320,12 @@ _HISTOGRAMS = (
         help="Time that moves of this controller spent in each phase, from look to look.",
         labels=(Label(name="phase", values=MovePhase),),
         buckets=(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
+    ),
+    Metric(
+        name="ownernode_move_pause_seconds",
+        kind=Kind.HISTOGRAM,
+        help="How long guests stood still in moves of this controller, where a node reported it.",
+        buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     ),
     Metric(
         name="ownernode_loop_lag_seconds",

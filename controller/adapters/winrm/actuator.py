@@ -14,6 +14,7 @@ from controller.errors import (
 from controller.model.checks import CheckVerdict
 from controller.model.control import Fence
 from controller.model.desired import VMTemplate
+from controller.model.failures import code_of
 from controller.model.plan import Action, ActionKind
 from controller.model.report import Outcome, OutcomeResult
 from controller.model.setting import Setting
@@ -51,7 +52,11 @@ class ClusterActuator:
             )
         except OwnernodeError as error:
             return Outcome(
-                intent_id=intent_id, action=action, result=_result(error), detail=str(error)
+                intent_id=intent_id,
+                action=action,
+                result=_result(error),
+                detail=str(error),
+                code=code_of(error.hresult) if isinstance(error, RemoteFailed) else None,
             )
         return read_outcome(action, intent_id, data)
 

@@ -18,12 +18,14 @@ from controller.adapters.winrm.merge import (
 )
 from controller.adapters.winrm.parsing import Lists, NodeReply, parse_observation
 from controller.adapters.winrm.states import NODE_ISOLATED, NODE_STATES
+from controller.adapters.winrm.trace import parse_trace
 from controller.errors import (
     LogonRefused,
     OutcomeUnknown,
     OwnernodeError,
     Unreachable,
 )
+from controller.model.history import Intent, MoveTrace
 from controller.model.names import fold, same_name, short_node
 from controller.model.observed import Gap, GapReason, NodeState, ObservedState
 from controller.model.policy import Policy
@@ -35,6 +37,10 @@ NODE_SECONDS = 20.0
 """For one node's reply. A node that needs longer is as good as silent."""
 LOOK_SECONDS = 45.0
 """For all of it, so that even a slow look is evidence for some seconds (policy: 60 s)."""
+TRACE_SECONDS = 5.0
+"""For what a node remembers of one move: it is worth no more waiting."""
+TRACE_MARGIN_SECONDS = 2
+"""Fractions of a second, and what the commands took."""
 SLOW_SECONDS = Policy().slow_facts_seconds
 """What changes seldom may be so old."""
 LISTERS = 2
@@ -116,6 +122,21 @@ class ClusterObserver:
                 nodes_before=tuple(short_node(n) for n in first.values()),
             ),
         )
+
+    async def trace(self, intent: Intent) -> MoveTrace | None:
+        """What the source of a move of ours remembers of it; None where it can't be asked."""
+        if intent.source is None or intent.vm_id is None:
+            return None
+        age = self._clock.now() - intent.opened_at
+        seconds = max(0, int(age.total_seconds())) + TRACE_MARGIN_SECONDS
+        arguments = {"vmId": intent.vm_id, "seconds": seconds}
+        try:
+            data = await self._caller.call(
+                intent.source, "moveTrace", arguments, timeout_seconds=TRACE_SECONDS
+            )
+        except OwnernodeError:
+            return None
+        return parse_trace(data)
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -40,6 +40,7 @@ FUNCTIONS: Mapping[str, str] = {
     "ping": "Invoke-OwnernodePing",
     "doctor": "Invoke-OwnernodeDoctor",
     "observe": "Invoke-OwnernodeObserve",
+    "moveTrace": "Invoke-OwnernodeMoveTrace",
     "claimEpoch": "Invoke-OwnernodeClaimEpoch",
     "moveRole": "Invoke-OwnernodeMoveRole",
     "startRole": "Invoke-OwnernodeStartRole",

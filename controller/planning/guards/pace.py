@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from controller.model.desired import VMDesired
+from controller.model.failures import in_words
 from controller.model.history import IntentState, OwnMove, Result
 from controller.model.names import fold, same_name
 from controller.model.observed import VMObserved
@@ -246,9 +247,11 @@ def _is_on(failed: Sequence[Result], policy: Policy) -> bool:
 
 
 def _failures(results: Sequence[Result], failed: Sequence[Result], release: str) -> dict[str, str]:
+    causes = sorted({in_words(r.code) for r in failed if r.code is not None})
     return {
         "failures": str(len(failed)),
         "commands": str(len(results)),
         "vms": ", ".join(sorted({r.vm for r in failed})),
+        "causes": f": {'; '.join(causes)}" if causes else "",
         "release": release,
     }

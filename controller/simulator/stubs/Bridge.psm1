@@ -68,6 +68,14 @@ function ConvertTo-Wire($Value) {
             number = [Convert]::ToInt64($Value)
         }
     }
+    if ($Value -is [datetime]) {
+        return @{ kind = 'time'; value = $Value.ToUniversalTime().ToString('o') }
+    }
+    if ($Value -is [Collections.IDictionary]) {
+        $entries = @{}
+        foreach ($key in $Value.Keys) { $entries[[string]$key] = ConvertTo-Wire $Value[$key] }
+        return @{ kind = 'table'; entries = $entries }
+    }
     if ($Value -is [Management.Automation.PSCustomObject]) {
         $properties = @{}
         foreach ($property in $Value.PSObject.Properties) {

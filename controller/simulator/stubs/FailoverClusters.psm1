@@ -145,7 +145,7 @@ function Set-ClusterParameter {
         [switch]$Delete,
         [psobject]$InputObject,
         [Parameter(ParameterSetName = 'Multiple Parameter')]
-        [object]$Multiple,
+        [hashtable]$Multiple,
         [Parameter(ParameterSetName = 'Single Parameter')]
         [string]$Name,
         [Parameter(ParameterSetName = 'Single Parameter')]

@@ -22,6 +22,19 @@ function Get-CimInstance {
     Invoke-World 'Get-CimInstance' $PSBoundParameters
 }
 
+function Get-WinEvent {
+    [CmdletBinding()]
+    param(
+        [string]$ComputerName,
+        [object]$Credential,
+        [Parameter(Mandatory)]
+        [hashtable[]]$FilterHashtable,
+        [long]$MaxEvents,
+        [switch]$Oldest
+    )
+    Invoke-World 'Get-WinEvent' $PSBoundParameters
+}
+
 function Test-Path {
     [CmdletBinding(DefaultParameterSetName = 'Path')]
     param(

@@ -9,7 +9,7 @@
         'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
         'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
         'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor', 'Invoke-OwnernodeRegisterVm',
-        'Invoke-OwnernodeCreateVm'
+        'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace'
     )
     CmdletsToExport   = @()
     VariablesToExport = @()

@@ -10,7 +10,7 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 
-$Parts = 'conditions', 'doctor', 'job', 'observe', 'operations', 'replies', 'values'
+$Parts = 'conditions', 'doctor', 'job', 'observe', 'operations', 'replies', 'trace', 'values'
 foreach ($part in $Parts) { . "$PSScriptRoot/scripts/$part.ps1" }
 
 # A registration or creation runs in a process of its own, as the agent's do, and lives no longer
@@ -70,6 +70,16 @@ function Invoke-OwnernodeObserve {
         [ValidateRange(0, 2147483647)][int]$SlowSeconds = 0
     )
     Get-Answer 'observe' $CallId $PSBoundParameters
+}
+
+function Invoke-OwnernodeMoveTrace {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$VmId,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Seconds
+    )
+    Get-Answer 'moveTrace' $CallId $PSBoundParameters
 }
 
 function Invoke-OwnernodeClaimEpoch {
@@ -255,5 +265,5 @@ Export-ModuleMember -Function @(
     'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
     'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
     'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor',
-    'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm'
+    'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace'
 )

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.control import Fence
 from controller.model.history import History
 from controller.model.observed import ObservedState
@@ -83,14 +84,14 @@ def test_nothing_is_claimed_that_could_not_be_acted_on() -> None:
     past, world = claimed(None), showing(None)
     assert claim_due(past, WANT, world, NOW) is not None
     observe = replace(WANT, policy=replace(WANT.policy, mode=Mode.OBSERVE))
-    real = observed(node("n1", model="PowerEdge R750"), node("n2"), vm("a", "n2"))
+    check = Check(node="n1", name=CheckName.QUOTAS, result=CheckResult.FAIL, found="low")
     refused = {
         "Observe": claim_due(past, observe, world, NOW),
         "a gap": claim_due(past, WANT, observed(node("n1"), node("n2"), gap("n2")), NOW),
         "no trust": claim_due(replace(past, trusted=False, quiet_cycles=0), WANT, world, NOW),
         "the flag": claim_due(past, WANT, replace(world, stop_flag="freeze"), NOW),
         "old": claim_due(past, WANT, world, NOW + timedelta(seconds=3600)),
-        "a real machine": claim_due(past, WANT, real, NOW),
+        "a failed check": claim_due(replace(past, unfit=(check,)), WANT, world, NOW),
     }
     assert refused == dict.fromkeys(refused)
 

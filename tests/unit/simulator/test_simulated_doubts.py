@@ -210,6 +210,23 @@ def test_free_text_may_be_german() -> None:
     assert str(resource["ResourceSpecificStatus"]).startswith("Livemigration")
 
 
+@pytest.mark.parametrize(
+    ("choice", "seconds", "logged"),
+    [("each", 0.4, 20415), ("each", 4.0, 20417), ("long", 0.4, None), ("long", 4.0, 20417),
+     ("never", 4.0, None)],
+)  # fmt: skip
+def test_a_pause_may_be_logged_or_not(choice: str, seconds: float, logged: int | None) -> None:
+    """pause_event: at the source, with the VM's name, its id and the seconds."""
+    sim = world(
+        "name: V, node: HV01",
+        more=f"doubts: {{pauseEvent: {choice}}}\ntiming: {{pauseSeconds: {seconds}}}",
+    )
+    move(sim, "V", "HV01", "HV02")
+    sim.advance_to(60)
+    events = [(event.node, event.id, event.values[2]) for event in sim.cluster.events]
+    assert events == ([("HV01", logged, f"{seconds:g}")] if logged else [])
+
+
 def test_every_doubt_is_played_somewhere() -> None:
     """A switch without a test of its other choice would be decoration."""
     here = __file__

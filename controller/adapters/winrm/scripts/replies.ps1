@@ -6,6 +6,7 @@ $Operations = @{
     ping         = 'Invoke-Ping'
     observe      = 'Invoke-Observe'
     doctor       = 'Invoke-Doctor'
+    moveTrace    = 'Invoke-MoveTrace'
     moveRole     = 'Invoke-MoveRole'
     startRole    = 'Invoke-StartRole'
     setRole      = 'Invoke-SetRole'
