@@ -51,7 +51,8 @@ MEMBERS = _words(
     GetCommandLineArgs GetCurrent GetCurrentProcess GetEnvironmentVariable GetString GetType Groups
     HResult InvariantCulture IsCompleted IsInRole Join Keys Kill Length MainModule Match Matches
     Message Min OpenStandardInput OpenStandardOutput Ordinal OrdinalIgnoreCase PSObject PSVersion
-    Properties ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError RedirectStandardInput
+    Properties ReadLine ReadLineAsync ReadToEnd ReadToEndAsync RedirectStandardError
+    RedirectStandardInput
     RedirectStandardOutput Remove Replace Result Sort Split StandardError StandardInput
     StandardOutput Start StartsWith Substring Success Ticks ToArray ToBase64String ToLowerInvariant
     ToString ToUniversalTime TotalSeconds TrimEnd UTF8 UseShellExecute Value Values Wait Write
