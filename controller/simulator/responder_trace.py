@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from controller.simulator.event_log import HIGH_AVAILABILITY, VMMS
 from controller.simulator.invoke import invoke
-from controller.simulator.responder_conditions import BadCall
+from controller.simulator.responder_case import BadCall
 from controller.simulator.responder_values import Data, items_of, name_of, number_of, ordered
 from controller.simulator.values import CmdletError, PSObject, Value
 from controller.simulator.world import World
