@@ -263,7 +263,7 @@ def _start(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterato
     done = [
         i
         for i in w.history.intents
-        if i.key == action.key and i.state is IntentState.DONE and i.change is None
+        if i.key == action.key and i.state is IntentState.DONE and i.kind != ActionKind.CONFIGURE
     ]
     ours = bool(done) and done[-1].kind in (ActionKind.CREATE, ActionKind.REGISTER)
     offline = vm.role is not None and vm.role.state is RoleState.OFFLINE
