@@ -15,6 +15,7 @@ from controller.model.desired import (
     DesiredState,
     Enforcement,
     Failback,
+    MaintenanceDesired,
     MigrationKind,
     StartPolicy,
     VMDesired,
@@ -196,6 +197,17 @@ def desired(
         "failback": failback,
     }
     return VMDesired(**(fields | changes))
+
+
+def maintenance(name: str, **changes: Any) -> MaintenanceDesired:
+    """A document that wants the node empty for as long as it is there."""
+    fields: dict[str, Any] = {
+        "key": f"node:{fold(name)}",
+        "spec_name": f"empty-{fold(name)}",
+        "node": name,
+        "source": f"{fold(name)}.yaml:1",
+    }
+    return MaintenanceDesired(**(fields | changes))
 
 
 def created(name: str, *preferred: str, memory: float = 8, **changes: Any) -> VMDesired:

@@ -19,6 +19,8 @@ _DONE = {
     ActionKind.CREATE: ("VM", " created"),
     ActionKind.START: ("VM", " started"),
     ActionKind.CONFIGURE: ("setting", " written"),
+    ActionKind.SUSPEND_NODE: ("node", " suspended for maintenance"),
+    ActionKind.RESUME_NODE: ("node", " resumed after maintenance"),
 }
 
 

@@ -11,7 +11,7 @@ from controller.model.policy import GIB
 from controller.model.report import ClusterReport
 from controller.planning.releases import RELEASES
 from controller.planning.review import review
-from controller.planning.sentences import hold_sentence, why
+from controller.planning.sentences import hold_sentence, maintenance_sentence, why
 
 
 def plan_tables(plan: Plan) -> tuple[Table, ...]:
@@ -34,6 +34,7 @@ def plan_tables(plan: Plan) -> tuple[Table, ...]:
     return (
         Table(columns=columns, rows=rows, wide=3),
         _holds(plan.holds),
+        _maintenances(plan),
         _impossible(plan.impossible),
         _creations(plan),
         _checked((action.vm, action.checks) for action in plan.actions),
@@ -97,9 +98,26 @@ def report_tables(report: ClusterReport) -> tuple[Table, ...]:
         _holds((vm.hold for vm in report.vms if vm.hold is not None), title="Held"),
         _impossible(report.plan.impossible),
         _availability(report),
+        _maintenances(report.plan),
         *_sources(report),
         Table(columns=("FAULT IN SPECS",), rows=faults),
     )
+
+
+def _maintenances(plan: Plan) -> Table:
+    """How far each maintenance of a node is, and what remains on the node."""
+    rows = cells(
+        (
+            standing.node,
+            standing.phase.value,
+            maintenance_sentence(standing, plan.hold_for(standing.key)),
+            _clock(standing.ends),
+            standing.name or "-",
+        )
+        for standing in plan.maintenances
+    )
+    columns = ("NODE", "PHASE", "SENTENCE", "ENDS", "SPEC")
+    return Table(title="Maintenance", columns=columns, rows=rows, wide=1)
 
 
 def _sources(report: ClusterReport) -> tuple[Table, Table]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from controller.model.findings import Finding
@@ -135,6 +136,41 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceDesired:
+    """A node to empty."""
+
+    key: str
+    """`node:<folded name>`: no VMDesired has such a key."""
+    spec_name: str
+    node: str
+    source: str
+    """file:line of the document."""
+    start: datetime | None = None
+    """None: at once."""
+    end: datetime | None = None
+    """None: with the document."""
+    returns: bool = True
+    """False: while the document is there, no VM goes back to the node by its preference alone."""
+    suspended: bool = False
+    contradicts: tuple[str, ...] = ()
+    """Places of other documents for the same node: then none of them is carried out."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return self.node
+
+    def is_on(self, now: datetime) -> bool:
+        """Whether the node is to be empty at that time."""
+        begun = self.start is None or self.start <= now
+        return begun and (self.end is None or now < self.end)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its window has passed."""
+        return self.end is not None and now >= self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """How to reach a cluster. Seeds are full node names."""
 
@@ -167,6 +203,8 @@ class DesiredState:
     conflicts: tuple[Conflict, ...] = ()
     findings: tuple[Finding, ...] = ()
     sources: tuple[SourceState, ...] = ()
+    maintenances: tuple[MaintenanceDesired, ...] = ()
+    """One a node."""
 
     def vm(self, key: str) -> VMDesired | None:
         """The spec of that key."""

@@ -45,6 +45,9 @@ class ActionKind(StrEnum):
     START = "Start"
     CONFIGURE = "Configure"
     """One setting of a role, or of a VM that is off."""
+    SUSPEND_NODE = "SuspendNode"
+    """The node takes no VMs from then on; nothing leaves it by that (docs/maintenance.md)."""
+    RESUME_NODE = "ResumeNode"
 
 
 class ActionReason(StrEnum):
@@ -65,6 +68,9 @@ class ActionReason(StrEnum):
     REGISTERED_BY_US = "RegisteredByUs"
     NOT_AS_DECLARED = "NotAsDeclared"
     """A setting is not as the specs say."""
+    MAINTENANCE = "Maintenance"
+    """Its node is to be empty for maintenance."""
+    MAINTENANCE_OVER = "MaintenanceOver"
 
 
 class HoldReason(StrEnum):
@@ -166,6 +172,53 @@ class HoldReason(StrEnum):
     NODE_UNKNOWN = "NodeUnknown"
     """The spec names a node that the cluster does not have."""
     RULES_CONFLICT = "RulesConflict"
+    PINNED = "Pinned"
+    """Its node is to be empty for maintenance, and its spec allows no other."""
+    # about a node to suspend or to resume
+    NODE_AWAY = "NodeAway"
+    """Another node is away, paused or in maintenance: one at a time."""
+    NODE_NOT_UP = "NodeNotUp"
+    """It is in no state to be suspended or resumed."""
+    NODE_PAUSED = "NodePaused"
+    """Somebody else paused or drained it."""
+    NODE_IN_USE = "NodeInUse"
+    """VMs are on their way to it."""
+
+
+class MaintenancePhase(StrEnum):
+    """How far the maintenance of a node got."""
+
+    PLANNED = "Planned"
+    """Its window has not begun."""
+    LEFT_ALONE = "LeftAlone"
+    """Its document says `suspend: true`, or contradicts another."""
+    WAITS = "Waits"
+    """It is due, and a hold on the node says why nothing is done."""
+    SUSPENDING = "Suspending"
+    EMPTYING = "Emptying"
+    """VMs leave it, or will."""
+    NOT_EMPTY = "NotEmpty"
+    """What remains can't leave as things are."""
+    EMPTY = "Empty"
+    ENDING = "Ending"
+    """It is over, and the node is to be resumed."""
+    OVER = "Over"
+
+
+class Remains(StrEnum):
+    """Why a VM is still on a node that is to be empty."""
+
+    LEAVES = "Leaves"
+    """It moves, or is about to."""
+    OFF = "Off"
+    PINNED = "Pinned"
+    """By its spec, by the cluster or by its equipment it may be nowhere else."""
+    NOT_CLUSTERED = "NotClustered"
+    NO_ROOM = "NoRoom"
+    NO_SPEC = "NoSpec"
+    """No spec names it, so it is never touched."""
+    WAITS = "Waits"
+    """Held for a reason that passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +248,11 @@ class Action:
     """Of Configure, and of nothing else."""
     checks: tuple[CheckResult, ...] = ()
     """Register only: the high-availability report of the VM."""
+
+    @property
+    def is_on_node(self) -> bool:
+        """Whether it changes a node and not a VM: then `key` and `vm` are the node's."""
+        return self.kind in (ActionKind.SUSPEND_NODE, ActionKind.RESUME_NODE)
 
     @property
     def is_hop(self) -> bool:
@@ -230,6 +288,29 @@ class Standing:
     owner: str | None
     declared: str | None
     """Its best choice that can take it as things are; None where any node is right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """One VM on a node that is to be empty."""
+
+    vm: str
+    vm_id: str
+    why: Remains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceStanding:
+    """Where the maintenance of one node stands. A hold of the same key says what it waits for."""
+
+    key: str
+    name: str
+    """metadata.name of its document; empty where there is none any more."""
+    node: str
+    phase: MaintenancePhase
+    ends: datetime | None = None
+    """None: with its document."""
+    remaining: tuple[Remaining, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +355,7 @@ class Plan:
     standings: tuple[Standing, ...]
     impossible: tuple[Impossible, ...]
     certificate: Certificate
+    maintenances: tuple[MaintenanceStanding, ...] = ()
 
     def ready(self) -> tuple[Action, ...]:
         """The actions that may start now, whatever order they end in."""

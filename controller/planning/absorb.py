@@ -77,7 +77,7 @@ def absorb(
         superseded=history.superseded or is_superseded(history, observed),
         approvals=note_given(history),
         bound=bound,
-        intents=_still_needed(intents, matches, now),
+        intents=_still_needed(intents, matches, look),
         sightings=sightings,
         foreign=tuple(f for f in (*history.foreign, *foreign) if now - f.seen_at < KEPT),
         moves=_own_moves(history, intents, now),
@@ -155,6 +155,10 @@ def _progress(intent: Intent, look: _Look) -> _Progress:
     if intent.id in look.running_jobs:
         return _Progress.ACTIVE
     match ActionKind(intent.kind):
+        case ActionKind.SUSPEND_NODE:
+            return _node_progress(intent, NodeState.PAUSED, look)
+        case ActionKind.RESUME_NODE:
+            return _node_progress(intent, NodeState.UP, look)
         case ActionKind.CREATE:
             return _Progress.DONE if f"{intent.id}:created" in look.created else _Progress.QUIET
         case _ if vm is None:
@@ -168,6 +172,11 @@ def _progress(intent: Intent, look: _Look) -> _Progress:
         case ActionKind.CONFIGURE:
             assert intent.change is not None, "a setting is written by a change"
             return _Progress.DONE if is_set(vm, intent.change) else _Progress.QUIET
+
+
+def _node_progress(intent: Intent, wanted: NodeState, look: _Look) -> _Progress:
+    node = look.observed.node(intent.target)
+    return _Progress.DONE if node is not None and node.state is wanted else _Progress.QUIET
 
 
 def _start_progress(vm: VMObserved) -> _Progress:
@@ -318,7 +327,7 @@ def _complies(
 
 
 def _still_needed(
-    intents: tuple[Intent, ...], matches: Mapping[str, Match], now: datetime
+    intents: tuple[Intent, ...], matches: Mapping[str, Match], look: _Look
 ) -> tuple[Intent, ...]:
     """Open intents, and the last settled one of each kind, VM and setting that a rule looks at."""
     last = {_slot(i): i.id for i in intents}
@@ -326,7 +335,7 @@ def _still_needed(
         i
         for i in intents
         if i.state is IntentState.OPEN
-        or (last[_slot(i)] == i.id and not _is_spent(i, matches.get(i.key), now))
+        or (last[_slot(i)] == i.id and not _is_spent(i, matches.get(i.key), look))
     )
 
 
@@ -334,10 +343,15 @@ def _slot(intent: Intent) -> tuple[str, str, Setting | None]:
     return intent.key, intent.kind, intent.change.setting if intent.change is not None else None
 
 
-def _is_spent(intent: Intent, match: Match | None, now: datetime) -> bool:
+def _is_spent(intent: Intent, match: Match | None, look: _Look) -> bool:
     """Whether no rule looks at a settled intent any more."""
+    now = look.now
     if intent.closed_at == now:
         return False  # kept once more, so that the journal learns how it ended
+    if intent.kind == ActionKind.SUSPEND_NODE and intent.state is IntentState.DONE:
+        # Whoever resumed it: what pauses it after that is not our suspension any more.
+        node = look.observed.node(intent.target)
+        return node is not None and node.state is NodeState.UP
     old = intent.closed_at is not None and now - intent.closed_at >= KEPT
     vm = match.vm if match is not None else None
     if intent.kind == ActionKind.CREATE and intent.state is IntentState.NOT_DONE:

@@ -26,6 +26,7 @@ from controller.planning.audit_brakes import (
     check_sight,
     check_trouble,
 )
+from controller.planning.audit_maintenance import check_nodes, check_written, in_maintenance
 from controller.planning.audit_memory import (
     check_certificate,
     check_domains,
@@ -52,8 +53,10 @@ def audit(
     now: datetime,
 ) -> tuple[AuditFinding, ...]:
     """Every rule that the plan would break; empty means that it may be executed."""
-    seen = world(plan, desired, observed, history)
-    return tuple(finding for rule in _RULES for finding in rule(seen, now))
+    meanwhile = in_maintenance(plan, desired, observed, history, now)
+    seen = world(plan, meanwhile, observed, history)
+    found = (finding for rule in _RULES for finding in rule(seen, now))
+    return (*found, *check_written(plan, desired, meanwhile))
 
 
 def _found(rule: str, action: Action | None, detail: str) -> AuditFinding:
@@ -92,6 +95,10 @@ def _known_and_free(w: World, now: datetime) -> Iterator[AuditFinding]:
     held = {h.key for h in w.plan.holds}
     for action in w.plan.actions:
         want = w.wants.get(action.key)
+        if action.is_on_node:
+            if action.wave == 0 and action.key in held:
+                yield _found("held", action, f"{action.vm} is held and changed at once")
+            continue
         if want is None:
             yield _found("declared", action, f"no spec names {action.vm}")
             continue
@@ -136,6 +143,8 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
             case ActionKind.REGISTER | ActionKind.START:
                 if not any(a.kind is ActionKind.CREATE for a in w.by_key[action.key]):
                     yield _found("identity", action, f"{action.vm} is not there")
+            case ActionKind.SUSPEND_NODE | ActionKind.RESUME_NODE:
+                yield _found("identity", action, f"{action.key} is a VM")
             case _:
                 assert_never(action.kind)
 
@@ -312,6 +321,7 @@ _RULES: tuple[Rule, ...] = (
     _known_and_free,
     _kinds,
     check_settings,
+    check_nodes,
     check_memory,
     check_limits,
     check_domains,

@@ -39,6 +39,8 @@ def check_orders(w: World, now: datetime) -> Iterator[AuditFinding]:
 def _concerns(w: World, stop: Stop, action: Action) -> bool:
     want, vm = w.wants.get(action.key), w.vms.get(action.vm_id or "")
     match stop.scope:
+        case StopScope.VM if action.is_on_node:
+            return False
         case StopScope.VM:
             names = [action.vm, action.vm_id]
             names += [want.name, want.spec_name, want.id] if want is not None else []

@@ -38,6 +38,9 @@ def configure(
         want, seen = case.want, case.seen
         if seen is None or case.verdict is not None or want.key in acting:
             continue
+        # What counts only during a maintenance is not written into the cluster.
+        if want.key in view.otherwise:
+            continue
         due = tuple(settings_due(want, seen, view.observed, policy))
         # Of a VM that is not off, all but what only its own configuration holds.
         now = tuple(change for change in due if may_be_set(change, seen))

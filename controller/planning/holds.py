@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
-from controller.model.desired import VMDesired
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
 
 WAITS_FOR_OTHERS: Final = frozenset(
@@ -31,6 +30,10 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.PAUSED,
         HoldReason.NODE_FAILURES,
         HoldReason.LOCAL_ACCOUNT,
+        HoldReason.PINNED,
+        HoldReason.NODE_AWAY,
+        HoldReason.NODE_NOT_UP,
+        HoldReason.NODE_PAUSED,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""
@@ -55,8 +58,22 @@ STOPS_ACTING: Final = frozenset(
 """
 
 
+class Declared(Protocol):
+    """A VM or a node that a document names."""
+
+    @property
+    def key(self) -> str:
+        """Its identity within the cluster."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        ...
+
+
 def hold_on(
-    want: VMDesired,
+    want: Declared,
     reason: HoldReason,
     *,
     until: datetime | None = None,
@@ -64,7 +81,7 @@ def hold_on(
     target: str | None = None,
     **evidence: str,
 ) -> Hold:
-    """A hold on one VM."""
+    """A hold on one VM, or on one node."""
     return Hold(
         key=want.key,
         vm=want.title,

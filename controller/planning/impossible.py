@@ -31,7 +31,12 @@ def explain_stuck(
     view: View, case: Case, others: Iterable[Case], spare: Mapping[str, int]
 ) -> Stuck:
     """Tell impossible from not now. `spare` is the room that the plan leaves on each node."""
-    found = {name: _found(view, case, name) for name in wished_nodes(case)}
+    wished = wished_nodes(case)
+    if not wished:
+        # Only a node's maintenance leaves a spec without any node.
+        home = view.title(case.home)
+        return _waits(case, hold_on(case.want, HoldReason.PINNED, node=home))
+    found = {name: _found(view, case, name) for name in wished}
     lasting = {name: [u for u in us if lasts(u)] for name, us in found.items()}
     if all(lasting.values()):
         return _impossible(view, case, lasting)

@@ -30,6 +30,12 @@ from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, sta
 from controller.planning.guards import cluster_holds, draft_holds
 from controller.planning.holds import hold_on
 from controller.planning.lifecycle import Lifecycle, create, register_and_start
+from controller.planning.maintenance import (
+    Upkeep,
+    after_suspension,
+    keep_up,
+    maintenance_standings,
+)
 from controller.planning.preflight import is_fit
 from controller.planning.schedule import Schedule, Step, Timed, move_seconds, schedule
 from controller.planning.standing import Case, classify
@@ -44,19 +50,20 @@ def make_plan(
 ) -> Plan:
     """Plan the whole way to the declaration; what may start now is wave 0."""
     view = look(desired, observed, history, now)
-    cases = tuple(classify(view, want) for want in sorted(desired.vms, key=lambda w: w.key))
     guarded: dict[str, Hold] = {}
-    decided, timetable = _draft(view, cases, guarded)
-    # Each round takes the settings, the moves or all actions of at least one VM out of the draft.
-    for _ in range(3 * len(cases)):
-        held = draft_holds(view, decided.actions)
+    upkeep, decided, timetable = _draft(view, guarded)
+    # Each round takes the settings, the moves or all actions of at least one VM or node away.
+    for _ in range(3 * len(desired.vms) + len(upkeep.phases)):
+        held = draft_holds(upkeep.view, (*upkeep.actions, *decided.actions))
         if not held:
             break
         guarded |= held
-        decided, timetable = _draft(view, cases, guarded)
-    cases, actions, chosen = decided.cases, decided.actions, decided.chosen
+        upkeep, decided, timetable = _draft(view, guarded)
+    cases, chosen = decided.cases, decided.chosen
+    actions = tuple(sorted(after_suspension(upkeep.actions, decided.actions), key=_in_order))
     conclusion = conclude(decided)
-    holds = by_place((*cluster_holds(view, cases), *conclusion.holds))
+    own_holds = (*conclusion.holds, *upkeep.holds.values())
+    holds = by_place((*cluster_holds(upkeep.view, cases), *own_holds))
     return Plan(
         cluster=desired.cluster,
         revision=desired.revision,
@@ -67,14 +74,21 @@ def make_plan(
         standings=tuple(sorted(conclusion.standings, key=lambda s: (fold(s.vm), s.key))),
         impossible=tuple(conclusion.impossible),
         certificate=_certificate(decided.view, cases, chosen, timetable),
+        maintenances=maintenance_standings(upkeep, conclusion.standings, holds, actions),
     )
 
 
-def _draft(
-    view: View, cases: Sequence[Case], guarded: Mapping[str, Hold]
-) -> tuple[Decided, Schedule]:
+def _draft(view: View, guarded: Mapping[str, Hold]) -> tuple[Upkeep, Decided, Schedule]:
     """Everything that would be done, but for what is held by guards of the draft."""
-    cases = tuple(_unless_held(case, guarded.get(case.want.key)) for case in cases)
+    upkeep = keep_up(view, guarded)
+    decided, timetable = _decide(upkeep.view, guarded)
+    return upkeep, decided, timetable
+
+
+def _decide(view: View, guarded: Mapping[str, Hold]) -> tuple[Decided, Schedule]:
+    """What would be done with VMs."""
+    wants = sorted(view.desired.vms, key=lambda want: want.key)
+    cases = tuple(_unless_held(classify(view, w), guarded.get(w.key)) for w in wants)
     life, view = register_and_start(view, cases)
     # Where a VM belongs does not wait for its settings.
     placing = {k: h for k, h in guarded.items() if h.action is not ActionKind.CONFIGURE}
@@ -227,6 +241,8 @@ def _reason(view: View, case: Case, timed: Timed, chosen: Chosen) -> ActionReaso
         return ActionReason.HOP
     if step.returns or (case.seen is not None and view.on_hop(case.seen.id)):
         return ActionReason.HOP_RETURN
+    if case.home in view.vacated:
+        return ActionReason.MAINTENANCE
     if step.key in chosen.because_of:
         return ActionReason.MAKES_ROOM
     if not want.allows(case.home):

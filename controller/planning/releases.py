@@ -42,7 +42,7 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
         "outcomes that are seen, after one settle at most",
     ),
     HoldReason.FAILURES: (
-        "pace.failures, pace.keeps_failing, pace.probe",
+        "pace.failures, pace.keeps_failing, pace.probe, node.node_fails",
         "the probe, when it is seen done",
     ),
     HoldReason.SPECS_SHRANK: (
@@ -50,7 +50,7 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
         "the specs, when they are back; or `approve DIGEST`",
     ),
     HoldReason.OUTSIDE_WINDOW: ("permission.outside_window", "the next window, by itself"),
-    HoldReason.QUORUM_AT_RISK: ("capacity.quorum_at_risk", "the node's return"),
+    HoldReason.QUORUM_AT_RISK: ("capacity.quorum_at_risk, node.quorum_lost", "the node's return"),
     HoldReason.VIEW_INCOMPLETE: ("planning", "a look at the whole cluster"),
     HoldReason.OWNER_DISAGREES: ("planning", "their agreement"),
     HoldReason.OUTCOME_OPEN: ("planning", "what is seen, after one settle at most"),
@@ -68,7 +68,8 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.REFUSED: (
         (
             "pace.move_refused, pace.register_refused, pace.start_refused, pace.configure_refused,"
-            " pace.refused"
+            " pace.refused,"
+            " node.suspend_refused, node.resume_refused"
         ),
         "by itself; another spec asks at once",
     ),
@@ -110,7 +111,10 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.FAILBACK_WINDOW: ("permission.failback_window", "the next Allow window"),
     HoldReason.WINDOW_ENDS: ("permission.window_ends", "the next window"),
     HoldReason.NODE_NOT_STABLE: ("pace.node_not_stable", "ten minutes after the node's return"),
-    HoldReason.NODE_FAILURES: ("capacity.node_failures", "room, or the spec"),
+    HoldReason.NODE_FAILURES: (
+        "capacity.node_failures, node.losses_not_borne",
+        "room, or the spec",
+    ),
     HoldReason.NODE_LIMIT: ("planning", "a move that ends"),
     HoldReason.CLUSTER_LIMIT: ("planning", "a move that ends"),
     HoldReason.FAULT_DOMAIN: ("change.domain_at_work", "the end of the moves under way"),
@@ -124,4 +128,12 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.NO_HOP: ("planning", "room"),
     HoldReason.NODE_UNKNOWN: ("planning", "the spec"),
     HoldReason.RULES_CONFLICT: ("planning", "the specs"),
+    HoldReason.PINNED: ("planning", "its spec, or the end of the maintenance"),
+    HoldReason.NODE_AWAY: ("node.another_away", "the other node's return"),
+    HoldReason.NODE_NOT_UP: ("node.not_up, node.not_back", "the node, when it is back"),
+    HoldReason.NODE_PAUSED: (
+        "node.paused_by_others, node.drained_by_others",
+        "whoever paused it, by resuming it",
+    ),
+    HoldReason.NODE_IN_USE: ("node.in_use", "the end of what is under way"),
 }

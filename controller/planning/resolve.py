@@ -5,6 +5,7 @@ Two specs for one VM freeze both and nothing else. A document that is absent ask
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from controller.model.desired import (
     DiskTemplate,
     Enforcement,
     Failback,
+    MaintenanceDesired,
     MigrationKind,
     StartPolicy,
     VMDesired,
@@ -25,7 +27,7 @@ from controller.model.findings import Finding
 from controller.model.names import fold
 from controller.model.policy import Balancer, Mode, NativePolicy, Policy
 from controller.model.source import SourceState
-from controller.model.spec import FailoverCluster, VirtualMachinePlacement
+from controller.model.spec import FailoverCluster, NodeMaintenance, VirtualMachinePlacement
 from controller.model.spec.cluster import FailoverClusterSpec, Window
 from controller.model.spec.placement import IDE_DISKS_MAX, Template
 from controller.model.window import ChangeWindow, WindowEffect, parse_cron
@@ -65,6 +67,39 @@ def resolve(
         conflicts=tuple(Conflict(key=g[0].key, vms=g) for g in groups if len(g) > 1),
         findings=tuple(findings),
         sources=tuple(_of_cluster(source, cluster.name, wanted) for source in sources),
+        maintenances=_maintenances(cluster.name, placements),
+    )
+
+
+def _maintenances(cluster: str, documents: Sequence[Document]) -> tuple[MaintenanceDesired, ...]:
+    """One for each node that a document names; two for one node contradict each other."""
+    found: dict[str, MaintenanceDesired] = {}
+    for document in sorted(documents, key=lambda d: (d.name, d.place)):
+        model = document.model
+        if not isinstance(model, NodeMaintenance) or model.spec.cluster != cluster:
+            continue
+        fresh = _maintenance(document, model)
+        first = found.setdefault(fresh.key, fresh)
+        if first is not fresh:
+            places = (*first.contradicts, fresh.source)
+            found[fresh.key] = replace(first, contradicts=places)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _maintenance(document: Document, model: NodeMaintenance) -> MaintenanceDesired:
+    spec, start, end = model.spec, None, None
+    if spec.window is not None:
+        start = datetime.fromisoformat(spec.window.start)
+        end = start + timedelta(seconds=spec.window.duration_seconds)
+    return MaintenanceDesired(
+        key=f"node:{fold(spec.node)}",
+        spec_name=document.name,
+        node=spec.node,
+        source=document.place,
+        start=start,
+        end=end,
+        returns=spec.afterwards == "Return",
+        suspended=spec.suspend,
     )
 
 
@@ -83,7 +118,7 @@ def strays(clusters: Iterable[Document], placements: Sequence[Document]) -> tupl
     return tuple(
         finding
         for document in placements
-        if isinstance(document.model, VirtualMachinePlacement)
+        if isinstance(document.model, VirtualMachinePlacement | NodeMaintenance)
         and (finding := _stray(document, document.model.spec.cluster, known)) is not None
     )
 

@@ -15,6 +15,9 @@ from controller.model.plan import (
     ActionReason,
     Hold,
     HoldReason,
+    MaintenancePhase,
+    MaintenanceStanding,
+    Remains,
     Standing,
     Verdict,
 )
@@ -108,6 +111,11 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " way: {knot}",
     HoldReason.NODE_UNKNOWN: "the cluster has no such node: {found}{nodes}",
     HoldReason.RULES_CONFLICT: "its rules contradict one another or those of others: {found}{vms}",
+    HoldReason.PINNED: "{node} is to be empty for maintenance, and its spec allows no other node",
+    HoldReason.NODE_AWAY: "one node at a time, and {away} is away",
+    HoldReason.NODE_NOT_UP: "{node} is {state}",
+    HoldReason.NODE_PAUSED: "{node} is {state}, and not by us: somebody else's to resume",
+    HoldReason.NODE_IN_USE: "on their way to {node}: {vms}",
 }
 
 WHY: Final[dict[ActionReason, str]] = {
@@ -122,6 +130,8 @@ WHY: Final[dict[ActionReason, str]] = {
     ActionReason.CREATED_BY_US: "we created it and never started it",
     ActionReason.NOT_AS_DECLARED: "its spec says so",
     ActionReason.REGISTERED_BY_US: "we registered it and its role is offline",
+    ActionReason.MAINTENANCE: "{source} is to be empty for maintenance",
+    ActionReason.MAINTENANCE_OVER: "its maintenance is over",
 }
 
 
@@ -183,9 +193,50 @@ def action_sentence(action: Action) -> str:
         case ActionKind.CONFIGURE:
             assert action.change is not None, "a setting is written by a change"
             what = f"set {action.vm} on {action.target}, {change_words(action.change)}"
+        case ActionKind.SUSPEND_NODE:
+            what = f"suspend {action.target}, without a drain"
+        case ActionKind.RESUME_NODE:
+            what = f"resume {action.target}, without failback"
         case _:
             assert_never(action.kind)
     return f"{what}: {why(action)}"
+
+
+REMAINS: Final[dict[Remains, str]] = {
+    Remains.LEAVES: "leaves",
+    Remains.OFF: "is off, and only running VMs are moved",
+    Remains.PINNED: "may be nowhere else",
+    Remains.NOT_CLUSTERED: "is not highly available",
+    Remains.NO_ROOM: "finds no room elsewhere",
+    Remains.NO_SPEC: "is named by no spec, and so left alone",
+    Remains.WAITS: "waits",
+}
+
+
+def maintenance_sentence(standing: MaintenanceStanding, hold: Hold | None) -> str:
+    """How far the maintenance of a node got; `hold` is the one on the node, if any."""
+    node, why = standing.node, f": {hold_sentence(hold)}" if hold is not None else ""
+    left = "; ".join(f"{vm.vm} {REMAINS[vm.why]}" for vm in standing.remaining)
+    match standing.phase:
+        case MaintenancePhase.PLANNED:
+            return f"{node} is to be empty later."
+        case MaintenancePhase.LEFT_ALONE:
+            return f"The maintenance of {node} is left alone{why}."
+        case MaintenancePhase.WAITS:
+            return f"{node} is to be empty, and is not suspended yet{why}."
+        case MaintenancePhase.SUSPENDING:
+            return f"{node} is being suspended for its maintenance."
+        case MaintenancePhase.EMPTYING:
+            return f"{node} is being emptied: {left}."
+        case MaintenancePhase.NOT_EMPTY:
+            return f"{node} is suspended and as empty as it gets: {left}."
+        case MaintenancePhase.EMPTY:
+            return f"{node} is suspended and empty."
+        case MaintenancePhase.ENDING:
+            return f"The maintenance of {node} is over, and it is to be resumed{why}."
+        case MaintenancePhase.OVER:
+            return f"The maintenance of {node} is over."
+    assert_never(standing.phase)
 
 
 def outcome_sentence(outcome: Outcome) -> str:

@@ -22,6 +22,7 @@ from controller.planning.sentences import (
     failure_words,
     foreign_sentence,
     hold_sentence,
+    maintenance_sentence,
     outcome_sentence,
     vm_sentence,
 )
@@ -191,6 +192,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
         news = before.get(vm.key) != _state(vm)
         if news and (previous is not None or vm.verdict is not Verdict.SETTLED):
             yield vm.sentence
+    yield from _changes_of_maintenances(report, previous)
     yield from (outcome_sentence(outcome) for outcome in report.outcomes)
     if report.converged and (previous is None or not previous.converged):
         yield f"{report.cluster} has converged."
@@ -247,6 +249,20 @@ def _changes_of_sources(report: ClusterReport, previous: ClusterReport | None) -
             if vm not in known:
                 since = short(vm.revision)
                 yield f"{vm.vm} is no longer declared since {since}; nothing is done about it."
+
+
+def _changes_of_maintenances(
+    report: ClusterReport, previous: ClusterReport | None
+) -> Iterator[str]:
+    """How far each maintenance is, where it was not so far before."""
+    former = previous.plan if previous is not None else None
+    before = {m.key: m for m in former.maintenances} if former is not None else {}
+    for standing in report.plan.maintenances:
+        was, hold = before.get(standing.key), report.plan.hold_for(standing.key)
+        held = former.hold_for(standing.key) if former is not None else None
+        news = was is None or was.phase is not standing.phase
+        if news or (held and held.reason) != (hold and hold.reason):
+            yield maintenance_sentence(standing, hold)
 
 
 def _changes_of_holds(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:

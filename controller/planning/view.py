@@ -78,6 +78,10 @@ class View:
     """What the change windows say now."""
     sees_all: bool
     """Whether every node answered, also those that are down: only then is a VM absent."""
+    vacated: frozenset[str] = frozenset()
+    """Nodes that VMs leave for maintenance; the specs in `desired` do without them."""
+    otherwise: frozenset[str] = frozenset()
+    """Keys of VMs whose specs in `desired` are not as they are written, for a maintenance."""
 
     @property
     def node_limit(self) -> int:

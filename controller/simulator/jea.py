@@ -34,6 +34,8 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "Invoke-OwnernodeSetProcessor": ("setProcessor", (*_CHANGE, "vmId", "node"), ()),
     "Invoke-OwnernodeRegisterVm": ("registerVm", (*_CHANGE, "vmId", "node"), ("accepts",)),
     "Invoke-OwnernodeCreateVm": ("createVm", (*_CHANGE, "node", "name", "template"), ()),
+    "Invoke-OwnernodeSuspendNode": ("suspendNode", (*_CHANGE, "node"), ()),
+    "Invoke-OwnernodeResumeNode": ("resumeNode", (*_CHANGE, "node"), ()),
 }
 """Function -> operation, mandatory and optional parameters beside `callId`, which all have."""
 _BINDING = "System.Management.Automation.ParameterBindingException"

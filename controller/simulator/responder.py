@@ -18,9 +18,11 @@ from controller.simulator.responder_changes import (
     create_vm,
     move_role,
     register_vm,
+    resume_node,
     set_processor,
     set_role,
     start_role,
+    suspend_node,
 )
 from controller.simulator.responder_slow import Slow, hardware, vm_entries
 from controller.simulator.responder_trace import move_trace
@@ -345,4 +347,6 @@ _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = 
     "registerVm": register_vm,
     "createVm": create_vm,
     "claimEpoch": claim_epoch,
+    "suspendNode": suspend_node,
+    "resumeNode": resume_node,
 }

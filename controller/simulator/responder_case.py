@@ -41,6 +41,7 @@ class Case:
     node: str
     arguments: Mapping[str, object]
     seen: dict[str, PSObject] = field(default_factory=dict)
+    nodes: list[PSObject] = field(default_factory=list)
 
     def run(self, cmdlet: str, **parameters: Value) -> list[PSObject]:
         found = invoke(self.world, self.node, cmdlet, parameters)

@@ -39,6 +39,8 @@ _CREATE = (
     "intentNew nameFree roleNameFree nodeUp folderFree disksFree disksExist "
     "disksUnattached mediaExists driveExists switchExists volumeHasRoom"
 )
+_SUSPEND = "nodeHere nodeUp othersUp"
+_RESUME = "nodeHere nodeOnlyPaused"
 
 Data = dict[str, Any]
 Step = tuple[str, Callable[[], None]]
@@ -115,6 +117,22 @@ def set_processor(world: World, node: str, arguments: Mapping[str, object]) -> D
         return refusal
     case.run("Set-VMProcessor", VM=case.seen["vm"], CompatibilityForMigrationEnabled=True)
     world.jobs.kept(node).pop(case.vm_id, None)
+    return {"outcome": "submitted"}
+
+
+def suspend_node(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _SUSPEND):
+        return refusal
+    case.run("Suspend-ClusterNode", Name=node)
+    return {"outcome": "submitted"}
+
+
+def resume_node(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    case = Case(world=world, node=node, arguments=arguments)
+    if refusal := _refusal(case, _RESUME):
+        return refusal
+    case.run("Resume-ClusterNode", Name=node, Failback="NoFailback")
     return {"outcome": "submitted"}
 
 

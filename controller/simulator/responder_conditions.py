@@ -212,6 +212,32 @@ def _node_up(case: Case) -> Finding:
     return next((str(number) for number in numbers if number), next(words, None))
 
 
+def _node_here(case: Case) -> Finding:
+    nodes = case.run("Get-ClusterNode")
+    case.nodes = nodes
+    name = name_of(next(n for n in nodes if same_name(name_of(n), case.node)))
+    return unless(same_name(name, case.text("node")), name)
+
+
+def _others_up(case: Case) -> Finding:
+    """In the order in which the cluster lists them."""
+    for node in case.nodes:
+        flags = _enum(node, "StatusInformation")
+        numbers = (_enum(node, name) for name in ("State", "DrainStatus"))
+        is_away = any(numbers) or any(flags & flag for flag in _NO_TARGET)
+        if is_away and not same_name(name_of(node), case.node):
+            return name_of(node)
+    return None
+
+
+def _node_only_paused(case: Case) -> Finding:
+    local = next(n for n in case.nodes if same_name(name_of(n), case.node))
+    state, drain = _enum(local, "State"), _enum(local, "DrainStatus")
+    if state != 2:
+        return str(state)
+    return unless(drain == 0, f"drain {drain}")
+
+
 def _name_free(case: Case) -> Finding:
     wanted = case.text("name")
     same = (vm for vm in case.run("Get-VM") if same_name(name_of(vm), wanted))
@@ -344,6 +370,9 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "notClustered": _not_clustered,
     "roleNameFree": _role_name_free,
     "nodeUp": _node_up,
+    "nodeHere": _node_here,
+    "othersUp": _others_up,
+    "nodeOnlyPaused": _node_only_paused,
     "nameFree": _name_free,
     "intentNew": _intent_new,
     "folderFree": _folder_free,

@@ -62,9 +62,10 @@ MEMBERS = _words(
 # Keys of our own tables, and fields of docs/protocol.md.
 OWN_FIELDS = _words(
     """$name arguments clustered controller createBytes disks drain epoch error errors generation
-    holder intent iso location locked memoryMaximumBytes memoryMinimumBytes memoryStartupBytes name
-    networkBoot operation output owner path physicalDrive processorCompatibility processors reading
-    secureBootTemplate state status step stopAction switch template vlan vmId"""
+    holder intent iso location local locked memoryMaximumBytes memoryMinimumBytes
+    memoryStartupBytes name networkBoot node nodes operation output owner path physicalDrive
+    processorCompatibility processors reading secureBootTemplate state status step stopAction
+    switch template vlan vmId"""
 )
 
 # Which variable holds which live object, by script (variables have no case).

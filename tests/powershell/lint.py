@@ -24,7 +24,7 @@ STORED = HERE / "parse.json"
 FORBIDDEN = re.compile(
     r"\b(?:Stop|Remove|Save|Checkpoint|Clear|Uninstall|Dismount|Restart|Reset)-\w+"
     r"|\bSuspend-VM\b|\bInvoke-Expression\b|\biex\b|\bAdd-Type\b"
-    r"|-(?:Force\w*|IgnoreLocked|TurnOff|Cancel|Delete)\b"
+    r"|-(?:Force\w*|IgnoreLocked|TurnOff|Cancel|Delete|Drain)\b"
     r"|\b(?:Quick|TurnOff|ShutdownForce)\b",
     re.IGNORECASE,
 )

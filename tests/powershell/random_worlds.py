@@ -138,7 +138,10 @@ def _disturb_once(world: World, chance: random.Random) -> None:
 def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, Any]]]:
     """An operation and its arguments, in which more may be wrong than right."""
     operation = chance.choice(
-        ("observe", "moveRole", "moveRole", "startRole", "registerVm", "createVm", "claimEpoch")
+        (
+            *("observe", "moveRole", "moveRole", "startRole", "registerVm", "createVm"),
+            *("claimEpoch", "suspendNode", "resumeNode"),
+        )
     )
     seed = chance.getrandbits(32)
     intent = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -154,6 +157,9 @@ def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, A
             name = draw.choice(NAMES)
             template = {**template_of(name), **_draw_template(draw, name)}
             return {"intent": intent, **FENCE, "node": "HV01", "name": name, "template": template}
+        if operation in ("suspendNode", "resumeNode"):
+            node = draw.choice(("HV01", "hv01", "HV01", nodes[-1]))
+            return {"intent": intent, **FENCE, "node": node}
         here = [vm.id for vm in world.cluster.vms.values() if vm.node == "HV01"]
         found = {"intent": intent, **FENCE, "vmId": draw.choice([*here, str(uuid.UUID(int=1))])}
         if operation == "moveRole":

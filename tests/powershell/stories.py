@@ -70,6 +70,8 @@ class Story:
                     plain |= {"vmId": _id(world, self.vm or "halted"), "node": "HV01"}
                 case "registerVm":
                     plain |= {"vmId": _id(world, self.vm or "bare"), "node": "HV01"}
+                case "suspendNode" | "resumeNode":
+                    plain |= {"node": "hv01"}
                 case _:
                     template = {**template_of("new"), **dict(self.template)}
                     plain |= {"node": "HV01", "name": "new", "template": template}
@@ -153,17 +155,22 @@ def _disk(path: str) -> Callable[[World], None]:
     return lambda world: _set(world.vm("bare").disks[0], {"path": path})
 
 
+def _drained(world: World) -> None:
+    _set(world.node("HV01"), {"state": NodeState.Paused, "drain": DrainStatus.Completed})
+
+
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
 ROLE, PROCESSOR = "setRole", "setProcessor"
 CLAIM = "claimEpoch"
+SUSPEND, RESUME = "suspendNode", "resumeNode"
 BACKUP, MIGRATING = (
     VmOperationalStatus.BackingUpVirtualMachine,
     VmOperationalStatus.MigratingVirtualMachine,
 )
 FENCED = tuple(
     story
-    for operation in (M, S, ROLE, PROCESSOR, R, C)
+    for operation in (M, S, ROLE, PROCESSOR, R, C, SUSPEND, RESUME)
     for story in (
         Story(
             operation=operation, untrue="notStopped", prepare=lambda w: w.stop_controllers("CAB")
@@ -299,6 +306,18 @@ STORIES = (
         prepare=lambda w: [prepare(w) for prepare in ELSEWHERE],
         changes=(("accepts", ["configuration", "checkpoints", "smartPaging"]),),
     ),
+    *(
+        Story(operation=o, untrue="nodeHere", changes=(("node", "HV02"),))
+        for o in (SUSPEND, RESUME)
+    ),
+    *(Story(operation=SUSPEND, untrue="nodeUp", prepare=p) for p in NO_PLACE),
+    Story(operation=SUSPEND, untrue="othersUp", prepare=lambda w: w.pause_node("hv03")),
+    Story(operation=SUSPEND, untrue="othersUp", prepare=_node("HV02", state=NodeState.Down)),
+    Story(operation=SUSPEND, untrue="othersUp", prepare=_node("HV02", drain=DrainStatus.Failed)),
+    Story(operation=SUSPEND, untrue="othersUp", prepare=_node("hv03", flags=NodeFlag.Isolated)),
+    Story(operation=SUSPEND, untrue="othersUp", prepare=lambda w: w.avoid_node("HV02")),
+    Story(operation=RESUME, untrue="nodeOnlyPaused"),
+    Story(operation=RESUME, untrue="nodeOnlyPaused", prepare=_drained),
     Story(operation=C, untrue="nameFree", changes=(("name", "Bare"),)),
     Story(operation=C, untrue="roleNameFree", changes=(("name", "ELSEWHERE"),)),
     *(Story(operation=C, untrue="nodeUp", prepare=p) for p in NO_PLACE),

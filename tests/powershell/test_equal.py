@@ -56,6 +56,8 @@ def test_the_stories_leave_no_condition_out() -> None:
         "registerVm",
         "createVm",
         "claimEpoch",
+        "suspendNode",
+        "resumeNode",
     }
     assert told == listed
 
@@ -111,14 +113,21 @@ CHANGES = [
     "registerVm",
     "createVm",
     "claimEpoch",
+    "suspendNode",
+    "resumeNode",
 ]
 
 
 @pytest.mark.parametrize("operation", CHANGES)
 def test_what_is_allowed_is_done_the_same(agent: EngineNode, operation: str) -> None:
     """With every condition true the world ends in the same state, by the same commands."""
+
+    def prepare(world: World) -> None:
+        if operation == "resumeNode":
+            world.pause_node("HV01", drain_roles=False)
+
     story = Story(operation=operation, untrue="")
-    ours, theirs = both_ways(agent, CLUSTER, operation, story.arguments(new_intent()))
+    ours, theirs = both_ways(agent, CLUSTER, operation, story.arguments(new_intent()), prepare)
     assert ours.data == {"outcome": "submitted"}
     assert ours == theirs
     assert ours.commands != []

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from controller.model.checks import CheckVerdict
-from controller.model.plan import Action, Hold
+from controller.model.plan import Action, Hold, MaintenanceStanding
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from controller.planning.sentences import change_words
 from tests.support.virtual_time import EPOCH
@@ -71,6 +71,9 @@ class Narrator:
                     self._once(
                         f"ha {vm.key} {check.name}", f"{vm.vm} for high availability: {said}"
                     )
+        for maintenance in report.plan.maintenances:
+            said = _maintenance(maintenance, report.plan.hold_for(maintenance.key))
+            self._once(f"node {maintenance.key}", said)
         for outcome in report.outcomes:
             self.say(self._who, _answer(outcome))
         state = "converged" if report.converged else "not converged"
@@ -96,6 +99,12 @@ def _standing(vm: VMReport) -> str:
     action = f"{vm.hold.action} " if vm.hold.action else ""
     until = f" until {_seconds(vm.hold.until):.1f}" if vm.hold.until else ""
     return f"{text}; {action}held: {vm.hold.reason}{_evidence(vm.hold)}{until}"
+
+
+def _maintenance(standing: MaintenanceStanding, hold: Hold | None) -> str:
+    left = "".join(f"; {vm.vm} {vm.why}" for vm in standing.remaining)
+    held = f"; held: {hold.reason}{_evidence(hold)}" if hold is not None else ""
+    return f"maintenance of {standing.node} is {standing.phase}{left}{held}"
 
 
 def _evidence(hold: Hold) -> str:

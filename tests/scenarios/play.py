@@ -45,6 +45,8 @@ class Scenario:
     until: str | float
     """`converged`, or seconds."""
     ends: Mapping[str, Any]
+    maintenances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name -> the spec of a NodeMaintenance, but for the cluster."""
     second: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """As `specs`, for a second controller, should one be started."""
     steps: tuple[Mapping[str, Any], ...] = ()
@@ -95,7 +97,9 @@ class Play:
         """A second controller on the same cluster, with its own state and specs."""
         self._last_step: float | None = None
         self.site.wire.arrives_late = self._arrives_late
-        self._declare(scenario.specs)
+        self._specs = scenario.specs
+        self._maintenances = scenario.maintenances
+        self._declare()
         self.second.declare(scenario.second)
 
     async def show(self, report: ClusterReport) -> None:
@@ -161,7 +165,14 @@ class Play:
         self._last_step = asyncio.get_running_loop().time()
         if "specs" in step:
             self.narrator.say("people", f"declare {', '.join(step['specs']) or 'nothing'}")
-            self._declare(step["specs"])
+            self._specs = step["specs"]
+            self._declare()
+            return
+        if "maintenances" in step:
+            what = ", ".join(step["maintenances"]) or "no maintenance"
+            self.narrator.say("people", f"declare {what}")
+            self._maintenances = step["maintenances"]
+            self._declare()
             return
         who, what = step["do"].split(" ", 1)
         if who != "supervisor":
@@ -169,8 +180,9 @@ class Play:
         perform(self, step["do"])
         self.witness.look()
 
-    def _declare(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
-        self.site.declare(specs)
+    def _declare(self) -> None:
+        specs = self._specs
+        self.site.declare(specs, self._maintenances)
         # An empty directory is a fault of the source: what was declared last stays in force.
         if specs:
             self.witness.manage(

@@ -25,6 +25,8 @@ _COMMANDS = {
     "creation": ("createVm", "Create"),
     "start": ("startRole", "Start"),
     "setting": ("setRole", "Configure"),
+    "suspension": ("suspendNode", "SuspendNode"),
+    "resumption": ("resumeNode", "ResumeNode"),
 }
 """Word -> (operation of docs/protocol.md, kind of action)."""
 _WORK = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from controller.simulator.states import NodeState
 from tests.scenarios.play import Play, Scenario
 from tests.support.virtual_time import run_virtual
 
@@ -60,6 +61,14 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert play.report is not None
                 found = {vm.vm: vm.verdict.value for vm in play.report.vms}
                 assert {name: found[name] for name in wanted} == wanted
+            case "nodes":
+                nodes = play.world.cluster.nodes.values()
+                found = {node.name: NodeState(node.state).name for node in nodes}
+                assert {name: found[name] for name in wanted} == wanted
+            case "maintenance":
+                assert play.report is not None
+                phases = {m.node: m.phase.value for m in play.report.plan.maintenances}
+                assert phases == wanted
             case "orders":
                 assert len(play.witness.orders) == wanted, play.witness.orders
             case "commands":

@@ -25,6 +25,8 @@ CHANGING = frozenset(
         "Start-ClusterGroup",
         "Set-ClusterOwnerNode",
         "Set-ClusterGroup.Property",
+        "Suspend-ClusterNode",
+        "Resume-ClusterNode",
         "Set-ClusterParameter",
         "New-VM",
         "Set-VM",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -287,15 +288,21 @@ class Site:
 
     # ---- specs
 
-    def declare(self, placements: Mapping[str, Mapping[str, Any]]) -> None:
-        """Let the directory hold these placements and no others: one file each, by name."""
+    def declare(
+        self,
+        placements: Mapping[str, Mapping[str, Any]],
+        maintenances: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        """Let the directory hold these documents and no others: one file each, by name."""
+        kinds = dict.fromkeys(placements, "VirtualMachinePlacement")
+        kinds |= dict.fromkeys(maintenances, "NodeMaintenance")
         for old in self._specs.iterdir():
-            if old.stem not in placements:
+            if old.stem not in kinds:
                 old.unlink()
-        for name, spec in placements.items():
+        for name, spec in {**placements, **maintenances}.items():
             document = {
                 "apiVersion": "ownernode.io/v1alpha1",
-                "kind": "VirtualMachinePlacement",
+                "kind": kinds[name],
                 "metadata": {"name": name},
                 "spec": {"cluster": self._cluster.name, **spec},
             }

@@ -46,6 +46,8 @@ class Operation(StrEnum):
     REGISTER = "registerVm"
     CREATE = "createVm"
     CLAIM = "claimEpoch"
+    SUSPEND_NODE = "suspendNode"
+    RESUME_NODE = "resumeNode"
 
 
 class Brake(StrEnum):

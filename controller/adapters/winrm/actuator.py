@@ -88,6 +88,10 @@ def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str,
             given |= {"node": action.target, "name": action.vm}
             given |= {"template": template_arguments(action.template)}
             return action.target, "createVm", given
+        case ActionKind.SUSPEND_NODE:
+            return action.target, "suspendNode", given | {"node": action.target}
+        case ActionKind.RESUME_NODE:
+            return action.target, "resumeNode", given | {"node": action.target}
         case _:
             assert_never(action.kind)
 

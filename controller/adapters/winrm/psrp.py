@@ -48,6 +48,8 @@ FUNCTIONS: Mapping[str, str] = {
     "setProcessor": "Invoke-OwnernodeSetProcessor",
     "registerVm": "Invoke-OwnernodeRegisterVm",
     "createVm": "Invoke-OwnernodeCreateVm",
+    "suspendNode": "Invoke-OwnernodeSuspendNode",
+    "resumeNode": "Invoke-OwnernodeResumeNode",
 }
 ANSWERS_BYTES_MAX = 2 * PACKED_CHARACTERS_MAX
 """All that a node may say to one call: base64 of a reply in base64, and little beside it."""

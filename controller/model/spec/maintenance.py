@@ -1,11 +1,20 @@
 """NodeMaintenance: a node to empty, when, and what happens when it ends."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from controller.model.quantities import Duration, Text
-from controller.model.spec.base import NodeName, ObjectName, Part, Resource, Spec
+from controller.model.spec.base import (
+    Contradiction,
+    NodeName,
+    ObjectName,
+    Part,
+    Resource,
+    Spec,
+)
 
 Instant = Annotated[
     str,
@@ -35,9 +44,28 @@ class NodeMaintenanceSpec(Spec):
         default=None, description="When. Absent: for as long as the document exists."
     )
     afterwards: Literal["Return", "Stay"] = Field(
-        default="Stay", description="Whether the VMs return to the node when it ends."
+        default="Return",
+        description="Return: when it ends, the VMs return by their own failback. Stay, with a "
+        "window only: as long as the document exists no VM returns by its preference alone.",
     )
-    suspend: bool = Field(default=False, description="Nothing is emptied while true.")
+    suspend: bool = Field(
+        default=False, description="The node is left as it is while true, also when it ends."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """The window begins at a time that there is; without one nothing is left to say Stay."""
+        if self.window is None:
+            if self.afterwards == "Stay":
+                yield Contradiction(
+                    at=("afterwards",),
+                    message="Stay needs a window: it lasts from its end until the document goes",
+                    expected="Return, or a window",
+                )
+            return
+        try:
+            datetime.fromisoformat(self.window.start)
+        except ValueError as error:
+            yield Contradiction(at=("window", "start"), message=str(error))
 
 
 class NodeMaintenance(Resource):

@@ -19,7 +19,7 @@ NOT_YET: Mapping[str, Mapping[str, Accepted]] = {
     },
     "VirtualMachinePlacement": {},
     "PlacementRule": {"spec": frozenset()},
-    "NodeMaintenance": {"spec": frozenset()},
+    "NodeMaintenance": {},
 }
 
 

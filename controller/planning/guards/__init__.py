@@ -10,8 +10,8 @@ docs/guards.md has the table, and a test holds it equal to the tables below.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from controller.model.desired import VMDesired
-from controller.model.observed import VMObserved
+from controller.model.desired import MaintenanceDesired, VMDesired
+from controller.model.observed import NodeObserved, VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
 from controller.model.setting import Change
 from controller.planning.guards import (
@@ -19,6 +19,7 @@ from controller.planning.guards import (
     change,
     evidence,
     fencing,
+    node,
     pace,
     permission,
     vm_state,
@@ -33,7 +34,9 @@ __all__ = [
     "DRAFT_GUARDS",
     "MOVE_GUARDS",
     "REGISTER_GUARDS",
+    "RESUME_GUARDS",
     "START_GUARDS",
+    "SUSPEND_GUARDS",
     "canary_width",
     "cluster_holds",
     "configure_hold",
@@ -42,11 +45,14 @@ __all__ = [
     "draft_holds",
     "move_hold",
     "register_hold",
+    "resume_hold",
     "start_hold",
+    "suspend_hold",
 ]
 
 ClusterGuard = Callable[[View, Sequence[Case]], Hold | None]
 VMGuard = Callable[[View, VMDesired, VMObserved], Hold | None]
+NodeGuard = Callable[[View, MaintenanceDesired, NodeObserved], Hold | None]
 DraftGuard = Callable[[View, Sequence[Action]], Iterator[Hold]]
 
 CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
@@ -116,6 +122,22 @@ CONFIGURE_GUARDS: tuple[VMGuard, ...] = (
     pace.configure_refused,
     pace.keeps_failing,
 )
+SUSPEND_GUARDS: tuple[NodeGuard, ...] = (
+    node.paused_by_others,
+    node.not_up,
+    node.another_away,
+    node.quorum_lost,
+    node.losses_not_borne,
+    node.suspend_refused,
+    node.node_fails,
+    node.in_use,
+)
+RESUME_GUARDS: tuple[NodeGuard, ...] = (
+    node.drained_by_others,
+    node.not_back,
+    node.resume_refused,
+    node.node_fails,
+)
 DRAFT_GUARDS: tuple[DraftGuard, ...] = (
     change.approval_needed,
     permission.target_paused,
@@ -154,6 +176,16 @@ def configure_hold(view: View, want: VMDesired, seen: VMObserved, change: Change
     """The first reason not to write a setting of this VM now; `change` would be the first."""
     hold = next((h for g in CONFIGURE_GUARDS if (h := g(view, want, seen)) is not None), None)
     return hold or pace.setting_rests(view, want, change)
+
+
+def suspend_hold(view: View, want: MaintenanceDesired, seen: NodeObserved) -> Hold | None:
+    """The first reason not to suspend this node now."""
+    return next((h for g in SUSPEND_GUARDS if (h := g(view, want, seen)) is not None), None)
+
+
+def resume_hold(view: View, want: MaintenanceDesired, seen: NodeObserved) -> Hold | None:
+    """The first reason not to resume this node now."""
+    return next((h for g in RESUME_GUARDS if (h := g(view, want, seen)) is not None), None)
 
 
 def create_hold(view: View, want: VMDesired) -> Hold | None:

@@ -45,13 +45,9 @@ def node_failures(view: View, actions: Sequence[Action]) -> Iterator[Hold]:
     tolerated = view.desired.policy.node_failures_tolerated
     if tolerated == 0:
         return
-    room = {name: max(free, 0) for name, free in view.room_later.items()}
-    guests: dict[str, list[int]] = {name: [] for name in room}
-    for vm in view.observed.vms:
-        if vm.state is VMState.RUNNING and fold(vm.owner or "") in guests:
-            guests[fold(vm.owner or "")].append(vm.memory_bytes)
+    room, guests = _load(view)
     for action in actions:
-        if action.kind in (ActionKind.REGISTER, ActionKind.CONFIGURE):
+        if action.kind in (ActionKind.REGISTER, ActionKind.CONFIGURE) or action.is_on_node:
             continue
         new_room, new_guests = _after(action, room, guests)
         before = _not_borne(room, guests, tolerated)
@@ -62,6 +58,34 @@ def node_failures(view: View, actions: Sequence[Action]) -> Iterator[Hold]:
             yield hold_on_action(action, HoldReason.NODE_FAILURES, {"nodes": ", ".join(lost)})
         else:
             room, guests = new_room, new_guests
+
+
+def not_borne_without(view: View, node: str) -> tuple[str, ...]:
+    """Whose loss could not be borne any more while that node is empty and away.
+
+    Its VMs are taken to be where there is most room, the largest first.
+    """
+    tolerated = view.desired.policy.node_failures_tolerated
+    if tolerated == 0:
+        return ()
+    room, guests = _load(view)
+    leaving = sorted(guests.pop(node), reverse=True)
+    del room[node]
+    for memory in leaving if room else ():
+        roomiest = max(sorted(room), key=lambda n: room[n])
+        room[roomiest] -= memory
+        guests[roomiest] = [*guests[roomiest], memory]
+    return tuple(sorted(view.title(n) for n in _not_borne(room, guests, tolerated)))
+
+
+def _load(view: View) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Room of each node, and the memory of each VM that runs on it."""
+    room = {name: max(free, 0) for name, free in view.room_later.items()}
+    guests: dict[str, list[int]] = {name: [] for name in room}
+    for vm in view.observed.vms:
+        if vm.state is VMState.RUNNING and fold(vm.owner or "") in guests:
+            guests[fold(vm.owner or "")].append(vm.memory_bytes)
+    return room, guests
 
 
 def _after(

@@ -14,7 +14,7 @@ from controller.model.observed import VMObserved
 from controller.model.plan import Action, ActionKind, Hold, HoldReason
 from controller.model.policy import Policy
 from controller.model.setting import Change
-from controller.planning.holds import hold_on, hold_on_action, hold_on_cluster
+from controller.planning.holds import Declared, hold_on, hold_on_action, hold_on_cluster
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -112,7 +112,7 @@ def outcomes_unknown(view: View, cases: Sequence[Case]) -> Hold | None:
     return hold_on_cluster(HoldReason.OUTCOMES_UNKNOWN, evidence)
 
 
-def keeps_failing(view: View, want: VMDesired, seen: VMObserved | None) -> Hold | None:
+def keeps_failing(view: View, want: Declared, seen: VMObserved | None) -> Hold | None:
     """What failed twice in a row for one VM is tried again ever later, and holds up no other."""
     own = [r for r in view.history.results if r.key == want.key]
     failed = list(takewhile(lambda result: result.failed, reversed(own)))
@@ -168,7 +168,7 @@ def setting_rests(view: View, want: VMDesired, change: Change) -> Hold | None:
     )
 
 
-def refused(view: View, want: VMDesired, kind: ActionKind) -> Hold | None:
+def refused(view: View, want: Declared, kind: ActionKind) -> Hold | None:
     """What nodes refuse in a row is asked again ever later.
 
     A first refusal says that the world had changed, and the next look shows how: then nothing has

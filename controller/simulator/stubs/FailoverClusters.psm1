@@ -124,6 +124,17 @@ function Move-ClusterVirtualMachineRole {
     Invoke-World 'Move-ClusterVirtualMachineRole' $PSBoundParameters
 }
 
+function Resume-ClusterNode {
+    [CmdletBinding()]
+    param(
+        [string]$Cluster,
+        [Microsoft.FailoverClusters.PowerShell.ResumeClusterNodeFailbackType]$Failback,
+        [psobject]$InputObject,
+        [System.Collections.Specialized.StringCollection]$Name
+    )
+    Invoke-World 'Resume-ClusterNode' $PSBoundParameters
+}
+
 function Set-ClusterOwnerNode {
     [CmdletBinding()]
     param(
@@ -165,4 +176,18 @@ function Start-ClusterGroup {
         [int]$Wait
     )
     Invoke-World 'Start-ClusterGroup' $PSBoundParameters
+}
+
+function Suspend-ClusterNode {
+    [CmdletBinding(SupportsShouldProcess)]
+    param(
+        [string]$Cluster,
+        [switch]$Drain,
+        [switch]$ForceDrain,
+        [psobject]$InputObject,
+        [System.Collections.Specialized.StringCollection]$Name,
+        [string]$TargetNode,
+        [switch]$Wait
+    )
+    Invoke-World 'Suspend-ClusterNode' $PSBoundParameters
 }

@@ -9,7 +9,8 @@
         'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
         'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
         'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor', 'Invoke-OwnernodeRegisterVm',
-        'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace'
+        'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace',
+        'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode'
     )
     CmdletsToExport   = @()
     VariablesToExport = @()

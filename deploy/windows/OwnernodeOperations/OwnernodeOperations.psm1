@@ -261,9 +261,34 @@ function New-TemplateDisk {
     }
 }
 
+function Invoke-OwnernodeSuspendNode {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string]$Node
+    )
+    Get-Answer 'suspendNode' $CallId $PSBoundParameters
+}
+
+function Invoke-OwnernodeResumeNode {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string]$Node
+    )
+    Get-Answer 'resumeNode' $CallId $PSBoundParameters
+}
+
 Export-ModuleMember -Function @(
     'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
     'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
     'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor',
-    'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace'
+    'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace',
+    'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode'
 )

@@ -105,7 +105,6 @@ def test_misspelt_kind_and_version_are_told() -> None:
     ("kind", "spec"),
     [
         ("PlacementRule", "{cluster: prod, rule: KeepApart, vms: {matchLabels: {tier: db}}}"),
-        ("NodeMaintenance", "{cluster: prod, node: HV01}"),
     ],
 )
 def test_kind_that_is_not_built_is_refused(kind: str, spec: str) -> None:

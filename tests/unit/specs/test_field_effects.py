@@ -283,3 +283,25 @@ def test_share_of_changes_decides_what_needs_approval() -> None:
         plan, _ = decide(desired, world, absorb(past, desired, world, NOW), NOW)
         held = [hold for hold in plan.holds if hold.reason is HoldReason.APPROVAL_NEEDED]
         assert len(held) == waiting
+
+
+def maintenance(spec: str) -> str:
+    head = "apiVersion: ownernode.io/v1alpha1\nkind: NodeMaintenance\nmetadata: {name: patch}\n"
+    return f"{head}spec: {{{spec}}}\n"
+
+
+def test_maintenance_is_of_its_own_cluster_and_node() -> None:
+    """A document for another cluster, or another node, suspends nothing here."""
+    world = observed(*NODES, vm("A", "HV01"))
+    of_ours, of_other = (maintenance(f"cluster: {c}, node: hv01") for c in ("prod", "other"))
+    plan = planned(world, small("a"), of_ours)
+    assert [(a.kind, a.target) for a in plan.ready()] == [(ActionKind.SUSPEND_NODE, "HV01")]
+    assert planned(world, small("a"), of_other).actions == ()
+
+
+def test_suspended_maintenance_leaves_the_node_as_it_is() -> None:
+    """Neither is it suspended, nor resumed if it was: somebody wants to look first."""
+    world = observed(*NODES, vm("A", "HV01"))
+    plan = planned(world, small("a"), maintenance("cluster: prod, node: HV01, suspend: true"))
+    assert plan.actions == ()
+    assert [hold.reason for hold in plan.holds] == [HoldReason.SUSPENDED]

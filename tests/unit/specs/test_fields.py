@@ -103,7 +103,14 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.template.install.iso": "create_with_new_disk_and_local_iso",
     },
     "PlacementRule": {},
-    "NodeMaintenance": {},
+    "NodeMaintenance": {
+        "spec.cluster": f"{HERE}::test_maintenance_is_of_its_own_cluster_and_node",
+        "spec.node": f"{HERE}::test_maintenance_is_of_its_own_cluster_and_node",
+        "spec.window.start": "maintenance",
+        "spec.window.duration": "maintenance",
+        "spec.afterwards": "maintenance_stays",
+        "spec.suspend": f"{HERE}::test_suspended_maintenance_leaves_the_node_as_it_is",
+    },
 }
 
 # The envelope: what a document is and is called. Labels and annotations are for people and their

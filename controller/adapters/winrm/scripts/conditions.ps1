@@ -303,6 +303,27 @@ $Conditions = @{
         if ($node.status -band 2) { return New-Finding 'quarantined' }
         if ($node.status -band 32) { New-Finding 'avoided' }
     }
+    nodeHere = {
+        param($Case)
+        $Case['nodes'] = @(Get-ClusterNode)
+        $Case['local'] = Find-LocalNode $Case['nodes']
+        $name = [string](ConvertTo-NodeEntry $Case['local']).name
+        if (-not (Test-SameName $name $Case['node'])) { New-Finding $name }
+    }
+    othersUp = {
+        param($Case)
+        foreach ($entry in @($Case['nodes'] | ForEach-Object { ConvertTo-NodeEntry $_ })) {
+            if (Test-SameName $entry.name $Case['node']) { continue }
+            $isUp = $entry.state -eq 0 -and $entry.drain -eq 0 -and -not ($entry.status -band 35)
+            if (-not $isUp) { return New-Finding $entry.name }
+        }
+    }
+    nodeOnlyPaused = {
+        param($Case)
+        $node = ConvertTo-NodeEntry $Case['local']
+        if ($node.state -ne 2) { return New-Finding $node.state }
+        if ($node.drain -ne 0) { New-Finding ('drain {0}' -f $node.drain) }
+    }
     nameFree = {
         param($Case)
         foreach ($vm in @(Get-VM)) {

@@ -28,6 +28,8 @@ $CreateConditions = $FenceConditions + @(
     'intentNew', 'nameFree', 'roleNameFree', 'nodeUp', 'folderFree', 'disksFree', 'disksExist',
     'disksUnattached', 'mediaExists', 'driveExists', 'switchExists', 'volumeHasRoom'
 )
+$SuspendConditions = $FenceConditions + @('nodeHere', 'nodeUp', 'othersUp')
+$ResumeConditions = $FenceConditions + @('nodeHere', 'nodeOnlyPaused')
 
 function Get-Submitted {
     return [ordered]@{ outcome = 'submitted' }
@@ -198,5 +200,35 @@ function Invoke-CreateVm {
         holder = $case['holder']
     }
     Start-NodeJob 'createVm' $case['intent'] $arguments
+    return Get-Submitted
+}
+
+# Pauses this node and moves nothing: no role comes to it any more, and those on it stay.
+function Invoke-SuspendNode {
+    param(
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][string]$Node
+    )
+    $case = New-Case $Epoch $Holder @{ node = $Node }
+    $refusal = Find-Refusal $SuspendConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $null = Suspend-ClusterNode -InputObject $case['local']
+    return Get-Submitted
+}
+
+# Ends the pause of this node; nothing is moved back to it.
+function Invoke-ResumeNode {
+    param(
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][string]$Node
+    )
+    $case = New-Case $Epoch $Holder @{ node = $Node }
+    $refusal = Find-Refusal $ResumeConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $null = Resume-ClusterNode -InputObject $case['local'] -Failback NoFailback
     return Get-Submitted
 }

@@ -14,6 +14,8 @@ $Operations = @{
     registerVm   = 'Invoke-RegisterVm'
     createVm     = 'Invoke-CreateVm'
     claimEpoch   = 'Invoke-ClaimEpoch'
+    suspendNode  = 'Invoke-SuspendNode'
+    resumeNode   = 'Invoke-ResumeNode'
 }
 
 function ConvertTo-Payload($Value) {
