@@ -248,10 +248,11 @@ def _is_on(failed: Sequence[Result], policy: Policy) -> bool:
 
 def _failures(results: Sequence[Result], failed: Sequence[Result], release: str) -> dict[str, str]:
     causes = sorted({in_words(r.code) for r in failed if r.code is not None})
+    told = {"causes": f": {'; '.join(causes)}"} if causes else {}
     return {
+        **told,
         "failures": str(len(failed)),
         "commands": str(len(results)),
         "vms": ", ".join(sorted({r.vm for r in failed})),
-        "causes": f": {'; '.join(causes)}" if causes else "",
         "release": release,
     }
