@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-READ_ONLY = frozenset({"ping", "observe", "doctor"})
+READ_ONLY = frozenset({"ping", "observe", "moveTrace", "doctor"})
 """Operations that change nothing and may be asked again whenever an answer is lost."""
 STARTS_A_JOB = frozenset({"registerVm", "createVm"})
 Barred = Callable[[str], str | None]
