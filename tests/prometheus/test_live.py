@@ -69,7 +69,7 @@ class MadePage:
         self.leads = True
         traffic = Traffic(requests={}, logon_failures=0)
         self._metrics = Metrics(
-            version="0", source=str, traffic=lambda _: traffic, leads=lambda: self.leads
+            version="0", fetched=dict, traffic=lambda _: traffic, leads=lambda: self.leads
         )
         page = self
 
