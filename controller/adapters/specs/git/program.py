@@ -70,9 +70,14 @@ class Git:
         return self._run(["git", *self._settings(), *arguments], given, seconds, bytes_max)
 
     def import_keys(self, keys: bytes) -> bool:
-        """Put GPG keys into the keyring; whether they could be read."""
-        command = ["gpg", "--no-tty", "--quiet", "--import"]
-        return self._run(command, keys, self._limits.read_seconds, 1024**2).status == 0
+        """Put GPG keys into the keyring; whether there were any that could be read.
+
+        The exit status is not asked: it is 2 as well where the folder's path is too long for the
+        socket of an agent, which nothing here needs.
+        """
+        command = ["gpg", "--no-tty", "--quiet", "--status-fd", "1", "--import"]
+        told = self._run(command, keys, self._limits.read_seconds, 1024**2).out
+        return b"[GNUPG:] IMPORT_OK" in told and b"[GNUPG:] IMPORT_PROBLEM" not in told
 
     def _run(self, command: Sequence[str], given: bytes, seconds: float, bytes_max: int) -> Ran:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
