@@ -119,7 +119,7 @@ def test_rights_are_the_calls_that_were_made(clean: ApiServer, tmp_path: Path) -
         for kind, name, *space in (("plr", "apart", "team-a"), ("hvnm", "hv03")):
             until(
                 lambda kind=kind, name=name, space=space: condition(  # type: ignore[misc]
-                    server.get(kind, name, *space), "Stalled"
+                    server.get(kind, name, *space), "Ready"
                 ),
                 f"{name} has a status",
             )

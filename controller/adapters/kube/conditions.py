@@ -10,13 +10,29 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from controller.adapters.kube.api import Json
-from controller.model.plan import HoldReason, Verdict
+from controller.model.plan import (
+    Hold,
+    HoldReason,
+    MaintenancePhase,
+    MaintenanceStanding,
+    Verdict,
+)
 from controller.model.policy import Mode
 from controller.model.report import VMReport
 from controller.planning.holds import WAITS_FOR_OTHERS
+from controller.planning.sentences import maintenance_sentence
 
 MESSAGE_CHARACTERS_MAX: Final = 1024
 
+_AT_REST: Final = frozenset(
+    {
+        MaintenancePhase.PLANNED,
+        MaintenancePhase.LEFT_ALONE,
+        MaintenancePhase.EMPTY,
+        MaintenancePhase.OVER,
+    }
+)
+_NEEDS_A_PERSON: Final = frozenset({MaintenancePhase.NOT_EMPTY, MaintenancePhase.LEFT_ALONE})
 _UNDER_WAY: Final = frozenset(
     {Verdict.MOVING, Verdict.CREATING, Verdict.REGISTERING, Verdict.STARTING, Verdict.CONFIGURING}
 )
@@ -63,6 +79,22 @@ def conditions_of_vm(vm: VMReport, mode: Mode) -> tuple[Condition, ...]:
                 Condition(type="Drifted", status="True", reason=vm.verdict.value, message=drifted)
             )
     return tuple(found)
+
+
+def conditions_of_maintenance(
+    standing: MaintenanceStanding, hold: Hold | None, mode: Mode
+) -> tuple[Condition, ...]:
+    """How far the maintenance of a node got: ready when the node is empty, or need not be."""
+    reason = hold.reason.value if hold is not None else standing.phase.value
+    told = maintenance_sentence(standing, hold)
+    rests = standing.phase in _AT_REST and hold is None
+    ready = Condition(type="Ready", status=str(rests), reason=reason, message=told)
+    if rests:
+        return (ready,)
+    waits = hold is not None and hold.reason in WAITS_FOR_OTHERS
+    stalled = waits or standing.phase in _NEEDS_A_PERSON or mode is Mode.OBSERVE
+    kind = "Stalled" if stalled else "Reconciling"
+    return (ready, Condition(type=kind, status="True", reason=reason, message=told))
 
 
 def refused(reason: str, message: str) -> tuple[Condition, ...]:

@@ -25,6 +25,7 @@ OURS: Final = _ours()
 """By kind."""
 CLUSTER: Final = "FailoverCluster"
 PLACEMENT: Final = "VirtualMachinePlacement"
+MAINTENANCE: Final = "NodeMaintenance"
 LEASES: Final = Resource(
     group="coordination.k8s.io", version="v1", plural="leases", namespaced=True
 )

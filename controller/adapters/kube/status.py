@@ -8,12 +8,13 @@ from typing import Any, Final
 from controller.adapters.kube.api import Json
 from controller.adapters.kube.conditions import (
     Condition,
+    conditions_of_maintenance,
     conditions_of_vm,
     refused,
     untouched,
     written,
 )
-from controller.adapters.kube.kinds import CLUSTER
+from controller.adapters.kube.kinds import CLUSTER, MAINTENANCE
 from controller.adapters.kube.source import Identity, Judged
 from controller.model.plan import Verdict
 from controller.model.policy import Mode
@@ -52,6 +53,8 @@ def statuses(
         if identity[0] == CLUSTER:
             report = told.reports.get(identity[1][1])
             status = _of_cluster(judged, report, before, now)
+        elif identity[0] == MAINTENANCE:
+            status = _of_maintenance(judged, identity, told, before, now)
         else:
             status = _of_placement(judged, identity, vms, told.strays, before, now)
         handled = told.handled.get(identity, before.get("lastHandledReconcileAt"))
@@ -81,15 +84,8 @@ def _of_placement(
 ) -> Json:
     old = before.get("conditions") or ()
     generation = judged.generation
-    if judged.faults:
-        message = "; ".join(map(_fault, judged.faults))
-        if judged.document is not None:
-            message += f" (generation {judged.document.generation} stays in force)"
-        return _status(refused("SpecRefused", message), old, generation, now)
-    document = judged.document
-    assert document is not None, "what has no fault is a document"
-    if document.file in strays:
-        return _status(refused("NotTaken", strays[document.file]), old, generation, now)
+    if (conditions := _not_taken(judged, strays)) is not None:
+        return _status(conditions, old, generation, now)
     namespace, name = identity[1]
     vm, report = vms.get(f"{namespace}/{name}", (None, None))
     if vm is None or report is None:
@@ -100,6 +96,32 @@ def _of_placement(
     status |= {"cluster": report.cluster, "verdict": vm.verdict.value, "message": vm.sentence}
     optional = {"node": vm.owner, "wanted": vm.declared, "vmID": vm.vm_id}
     return status | {key: value for key, value in optional.items() if value is not None}
+
+
+def _not_taken(judged: Judged, strays: Mapping[str, str]) -> tuple[Condition, ...] | None:
+    """What is said of an object that is not in force as it is; None of one that is."""
+    if judged.faults:
+        message = "; ".join(map(_fault, judged.faults))
+        if judged.document is not None:
+            message += f" (generation {judged.document.generation} stays in force)"
+        return refused("SpecRefused", message)
+    assert judged.document is not None, "what has no fault is a document"
+    stray = strays.get(judged.document.file)
+    return refused("NotTaken", stray) if stray is not None else None
+
+
+def _of_maintenance(judged: Judged, identity: Identity, told: Told, before: Json, now: str) -> Json:
+    old = before.get("conditions") or ()
+    if (conditions := _not_taken(judged, told.strays)) is not None:
+        return _status(conditions, old, judged.generation, now)
+    _, name = identity[1]
+    for report in told.reports.values():
+        for standing in report.plan.maintenances:
+            if standing.name == name:
+                hold = next((h for h in report.plan.holds if h.key == standing.key), None)
+                conditions = conditions_of_maintenance(standing, hold, report.mode)
+                return _status(conditions, old, judged.generation, now)
+    return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
 
 
 def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now: str) -> Json:
