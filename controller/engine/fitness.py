@@ -8,8 +8,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from controller.model.checkup import Check, CheckResult
+from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.desired import DesiredState
+from controller.model.names import fold
+from controller.model.observed import ObservedState
 from controller.model.policy import Mode
 from controller.ports import Clock
 
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 300.0
 """Whoever mends something waits for no more than that; and a refused log-on is not repeated often
 enough to matter (at most two in half an hour, whoever asks)."""
+
+WAYS_IN = frozenset({CheckName.NAME, CheckName.PORT, CheckName.TLS, CheckName.LOG_ON})
 
 Examine = Callable[[DesiredState], Awaitable[tuple[Check, ...]]]
 
@@ -52,9 +56,20 @@ class Fitness:
                 )
         return self._failed
 
+    def seen(self, observed: ObservedState) -> None:
+        """A node that answers now, and let no examiner in, is examined before the next look."""
+        shut = {_short(c.node) for c in self._failed if c.name in WAYS_IN}
+        if any(node.answered and _short(node.name) in shut for node in observed.nodes):
+            self._examined_at = None
+
     def _is_due(self) -> bool:
         if self._examined_at is None:
             return True
         # A clock that was set back examines too often, never too seldom.
         age = abs((self._clock.now() - self._examined_at).total_seconds())
         return bool(self._failed) and age >= AGAIN_SECONDS
+
+
+def _short(name: str) -> str:
+    """A node's name in the cluster, which may be the first part of the name it is called by."""
+    return fold(name.partition(".")[0])

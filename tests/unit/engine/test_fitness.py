@@ -8,7 +8,7 @@ from controller.engine.fitness import AGAIN_SECONDS, Fitness
 from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.desired import DesiredState
 from controller.model.policy import Mode
-from tests.builders import desired_state, policy
+from tests.builders import desired_state, node, observed, policy
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 GOOD = Check(node="HV01", name=CheckName.POWERSHELL, result=CheckResult.PASS, found="5.1.1")
@@ -67,5 +67,21 @@ def test_in_observe_nobody_is_examined() -> None:
         doctor = Doctor([BAD])
         assert await Fitness(doctor, VirtualClock()).failed(OBSERVE) == ()
         assert doctor.asked == 0
+
+    run_virtual(story())
+
+
+def test_a_node_that_answers_after_all_is_examined_at_once() -> None:
+    """A wrong password was put right: nobody waits minutes, and no node is left unexamined."""
+
+    async def story() -> None:
+        shut = replace(BAD, name=CheckName.LOG_ON, node="hv01.corp.example")
+        doctor = Doctor([shut], [GOOD])
+        fitness = Fitness(doctor, VirtualClock())
+        assert await fitness.failed(ENFORCE) == (shut,)
+        fitness.seen(observed(node("HV01", answered=False), node("HV02")))
+        assert await fitness.failed(ENFORCE) == (shut,)
+        fitness.seen(observed(node("HV01"), node("HV02")))
+        assert await fitness.failed(ENFORCE) == ()
 
     run_virtual(story())
