@@ -150,13 +150,14 @@ def test_a_job_gets_no_data_on_its_command_line(agent: EngineNode) -> None:
     """What a process list shows is switches and the bootstrap; the data went through stdin."""
     agent.world = load_world(CLUSTER)
     before = _children()
-    start_creation(agent, "secret name")
+    call = start_creation(agent, "secret name")
     (child,) = _children() - before
     line = psutil.Process(child).cmdline()
     parent = psutil.Process(child).parent()
     assert parent is not None
     assert line[1:] == parent.cmdline()[1:]
     assert Path(line[0]).name == Path(parent.cmdline()[0]).name
+    ended(agent, call["intent"])  # else it goes on in the world of the next test
 
 
 def _children() -> set[int]:
