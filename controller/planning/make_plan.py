@@ -73,7 +73,7 @@ def make_plan(
         holds=holds,
         standings=tuple(sorted(conclusion.standings, key=lambda s: (fold(s.vm), s.key))),
         impossible=tuple(conclusion.impossible),
-        certificate=_certificate(decided.view, cases, chosen, timetable),
+        certificate=_certificate(decided.view, cases, chosen, timetable, conclusion),
         maintenances=maintenance_standings(upkeep, conclusion.standings, holds, actions),
     )
 
@@ -253,11 +253,21 @@ def _reason(view: View, case: Case, timed: Timed, chosen: Chosen) -> ActionReaso
 
 
 def _certificate(
-    view: View, cases: Iterable[Case], chosen: Chosen, timetable: Schedule
+    view: View,
+    cases: Iterable[Case],
+    chosen: Chosen,
+    timetable: Schedule,
+    conclusion: Conclusion,
 ) -> Certificate:
-    """The cost of where every VM at rest ends, and what no plan can go below."""
+    """The cost of where every VM at rest ends, and what no plan can go below.
+
+    Who is held, would gain, and has nowhere to go for want of room is settled, and its hold is not
+    told. Then nothing is claimed of what others could gain: nobody could prove it from the plan.
+    """
     held = _cost_of_held(view, {c.want.key: c for c in cases}, chosen)
     cost, bound = held + chosen.cost, held + chosen.bound
+    if chosen.held.keys() - {hold.key for hold in conclusion.holds}:
+        bound = min(bound, 0)
     comparable = breaks_hard_rules(cost) == breaks_hard_rules(bound)
     moved = {t.step.key for t in timetable.timed}
     return Certificate(
