@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from controller.simulator.cluster_cmdlets import SET_GROUP_PROPERTY
+from controller.simulator.cmdlet_errors import NodeHangs
 from controller.simulator.invoke import invoke
 from controller.simulator.jobs import Job
 from controller.simulator.responder_case import Case
@@ -297,6 +298,8 @@ def _run_steps(case: Case, job: Job, steps: list[Step]) -> None:
         try:
             _check_again(case, "epochCurrent")
             action()
+        except NodeHangs as hanging:  # a cluster cmdlet on a node that is cut off
+            world.after(hanging.until - world.now, lambda: enter(number))
         except CmdletError as error:
             _fail(job, f"{error.fqid}: {error.message}")
         except _Untrue as error:
