@@ -151,6 +151,8 @@ class Checker:
         self.evidence.away.clear()
         # With it goes the memory of what others moved, and until when that is respected.
         self.foreign = [replace(move, known=False) for move in self.foreign]
+        # And what people stopped by a word to the process; the cluster's own flag stays.
+        self.stops = [stop for stop in self.stops if stop.by_flag]
 
     # ---- what the wire tells (Onlooker)
 

@@ -38,7 +38,7 @@ def agree(play: "Play") -> None:
             _say(play, Demand(verb=Verb.RESUME, owner="people", reason="over", name=name))
 
 
-def _say(play: "Play", demand: Demand) -> None:
+def _say(play: "Play", demand: Demand, obeyed: Callable[[], None] = lambda: None) -> None:
     """Give an order; what makes no sense just then is refused and of no effect."""
     verbs = play.site.verbs
     assert verbs is not None
@@ -46,6 +46,7 @@ def _say(play: "Play", demand: Demand) -> None:
     async def say() -> None:
         with suppress(SpecError, JournalBroken, Killed):
             await verbs.give(demand)
+            obeyed()
 
     # Kept by the play: a task that nobody holds may be collected before it ends.
     play.orders.append(asyncio.create_task(say(), name=f"say {demand.verb} {len(play.orders)}"))
@@ -58,8 +59,13 @@ def _stop(what: str) -> Deed:
         if not play.site.is_alive or play.report is None or play.checker.disk_is_full:
             return None
         name = {"": "", "vm": fault.vm, "node": fault.node}[what]
-        _say(play, Demand(verb=Verb.PAUSE, owner="people", reason="they said so", name=name))
-        play.checker.stops.append(Stopped(what=name.lower(), at_seconds=play.world.now))
+
+        def obeyed() -> None:
+            stopped = Stopped(what=name.lower(), at_seconds=play.world.now)
+            play.checker.stops.append(stopped)
+
+        demand = Demand(verb=Verb.PAUSE, owner="people", reason="they said so", name=name)
+        _say(play, demand, obeyed)
 
         def resume() -> None:
             play.checker.resume(name.lower())

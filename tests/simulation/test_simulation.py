@@ -88,6 +88,12 @@ def test_a_stop_that_finds_the_process_asleep_counts_from_its_waking() -> None:
     judged(draw(314))
 
 
+@pytest.mark.parametrize("seed", [566, 626, 668])
+def test_what_a_campaign_found_stays_mended(seed: int) -> None:
+    """A job on a node that was cut off; a pause that was refused; a paused VM without a place."""
+    judged(draw(seed))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(86_400)
 def test_no_fault_leads_to_harm_in_years(capsys: pytest.CaptureFixture[str]) -> None:
