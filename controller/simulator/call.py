@@ -12,8 +12,6 @@ from controller.simulator.inventory import Node, VirtualMachine
 from controller.simulator.simulation import Simulation
 from controller.simulator.values import EnumValue, PSObject, Value
 
-_VIRTUAL_MACHINE = "Microsoft.HyperV.PowerShell.VirtualMachine"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:

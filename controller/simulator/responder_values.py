@@ -41,12 +41,6 @@ def number_of(item: PSObject, name: str) -> int:
     return value
 
 
-def numbers_of(item: PSObject, name: str) -> list[int]:
-    values = item.properties[name]
-    assert isinstance(values, list)
-    return [value.number for value in values if isinstance(value, EnumValue)]
-
-
 def flags_of(item: PSObject, name: str) -> int:
     """Flags without their sign: some of these enums are signed and use the highest bit."""
     return number_of(item, name) & 0xFFFFFFFF

@@ -197,9 +197,6 @@ class World(Simulation):
     def unlock_role(self, vm: str) -> None:
         self.role(vm).locked = False
 
-    def set_priority(self, vm: str, priority: int) -> None:
-        self.role(vm).priority = priority
-
     def set_preferred_owners(
         self, vm: str, nodes: Sequence[str], *, failback: bool = False
     ) -> None:

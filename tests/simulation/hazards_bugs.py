@@ -10,7 +10,7 @@ from controller.model.history import History, Intent, IntentState, OwnMove
 from controller.model.plan import ActionKind
 from controller.model.report import ClusterReport
 from tests.simulation.checker import Checker
-from tests.simulation.hazards_cluster import dark, failures, stop
+from tests.simulation.hazards_cluster import dark, stop
 from tests.simulation.hazards_plan import DRAFT, canary, suggestion
 from tests.simulation.hazards_vm import MOVE
 from tests.simulation.stage import (
@@ -131,11 +131,6 @@ def big_change_across_a_restart(seed: int) -> Story:
     """One commit moves seven VMs of twelve, and the controller is killed."""
     story = DRAFT["approval_needed"](seed)
     return replace(story, deeds=restart(80.0))
-
-
-def failed_before_a_restart(seed: int) -> Story:
-    """Three moves failed in the life before."""
-    return failures(seed)
 
 
 def stopped_after_the_plan(seed: int) -> Story:

@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.planning import decide as decide_module
-from tests.simulation.drawing import SMALL, Options, Size, draw
-from tests.simulation.faults import Kind
-from tests.simulation.play import play
 from tests.simulation.stage import By, Story, Told, tell
 
 Patch = tuple[Any, str, Any]
@@ -28,22 +25,14 @@ class Kill:
 
     name: str
     patches: Callable[[], Sequence[Patch]]
-    story: Callable[[int], Story] | None = None
-    """Stages its hazard; None: runs are drawn."""
+    story: Callable[[int], Story]
+    """Stages its hazard, by a seed."""
     behind: "Barrier | None" = None
     """What else of the process, beside the audit, is known to stand in the way."""
-    kinds: tuple[Kind, ...] | None = None
-    """Faults of drawn runs that provoke it; None: the mix that is drawn for each seed."""
-    size: Size = SMALL
-    shape: Callable[[Options], Options] = lambda options: options
-    """What else a drawn run needs to provoke it."""
 
     def run(self, seed: int, by: By = By.EVERYTHING) -> Told:
         """One run, with nothing killed unless the caller sees to it."""
-        if self.story is not None:
-            return tell(self.story(seed), by)
-        result = play(self.shape(draw(seed, self.size, self.kinds)))
-        return Told(violations=result.violations, refused_for=frozenset(), commands=result.commands)
+        return tell(self.story(seed), by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,10 @@ from tests.simulation.kills import (
     refusals,
     together,
 )
-from tests.simulation.node_kills import NEEDED_BY_OTHERS
 from tests.simulation.stage import LIVE, PROMISE, TOLD, By
 
+NEEDED_BY_OTHERS = frozenset({"vmHere", "roleExists", "targetExists"})
+"""Later conditions of the nodes use what these find: without them nothing runs at all."""
 AUDITED = "A1"
 """What the checker says where the audit found what the planner should not have planned."""
 

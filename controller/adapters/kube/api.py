@@ -23,7 +23,6 @@ Json = dict[str, Any]
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE_PATCH: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
 
 PAGE_OBJECTS: Final = 500
 """Of one answer to a list: decoding so many holds the loop for some milliseconds."""

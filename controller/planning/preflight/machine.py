@@ -5,13 +5,10 @@ Add-ClusterVirtualMachineRole): what a failover would not find must be asked bef
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 from controller.model.names import fold
 from controller.model.observed import VMObserved
 from controller.planning.preflight.ask import Ask, Finding, Untold, is_on_volume
-
-PHYSICAL: Final = "physical:"
 
 
 def configuration(ask: Ask) -> Finding:

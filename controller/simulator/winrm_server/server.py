@@ -30,9 +30,6 @@ from controller.simulator.winrm_server.operations import Caller, Operations
 from controller.simulator.winrm_server.settings import WinRMSettings
 from controller.simulator.winrm_server.soap import parse_request, render_fault, render_reply
 
-PeerCertificate = dict[str, tuple[tuple[tuple[str, str], ...], ...]]
-"""What ssl makes of a certificate: under `subject` its parts, each a name and a value."""
-
 PORT_TRIES_MAX = 20
 """A port that is free on the first address is nearly always free on the others too."""
 
