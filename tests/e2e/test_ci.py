@@ -6,10 +6,9 @@ import re
 import shlex
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 import yaml
 
 from controller.model.json_documents import write_document
-from tests.support import reports
+from tests.support import loopback, reports
 from tests.support.repository import PLAIN, Repository
 
 ROOT = Path(__file__).parents[2]
@@ -50,16 +49,9 @@ class Forge:
     @contextmanager
     def serving(self) -> Iterator["Forge"]:
         """Serve meanwhile."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, name="forge")
-        thread.start()
-        try:
+        with loopback.serving(_handler(self)) as target:
+            self.url = f"http://{target}"
             yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 def _handler(forge: Forge) -> type[BaseHTTPRequestHandler]:

@@ -85,6 +85,18 @@ def replica(
         end_process(process)
 
 
+def by_secret(cluster: dict[str, Any], world: Path) -> dict[str, Any]:
+    """Let the cluster's document name a Secret for the account of the simulated world; give it."""
+    account = (world / "site/account").read_text()
+    cluster["spec"]["connection"]["credentials"] = {"secretRef": {"name": "hv"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "hv", "namespace": NAMESPACE},
+        "stringData": dict(line.split("=", 1) for line in account.splitlines()),
+    }
+
+
 def team(server: ApiServer, name: str) -> None:
     """A namespace."""
     server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kube.api_server import NAMESPACE, ApiServer
-from tests.kube.story import condition, placement, replica, simulated, team, until
+from tests.kube.api_server import ApiServer
+from tests.kube.story import by_secret, condition, placement, replica, simulated, team, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -106,23 +106,15 @@ def test_account_of_a_secret_is_read_again_when_it_changes(
     server = clean
     team(server, "team-a")
     with simulated(tmp_path / "world") as cluster:
-        account = dict(
-            line.split("=", 1)
-            for line in (tmp_path / "world/site/account").read_text().splitlines()
-        )
-        cluster["spec"]["connection"]["credentials"] = {"secretRef": {"name": "hv"}}
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "hv", "namespace": NAMESPACE},
-        }
+        secret = by_secret(cluster, tmp_path / "world")
+        account = secret["stringData"]
         with replica(server, tmp_path / "a"):
             server.apply(secret | {"stringData": account | {"password": "wrong"}}, cluster)
             until(
                 lambda: condition(server.get("fcl", "west"), "Reachable").get("status") == "False",
                 "it can't log on",
             )
-            server.apply(secret | {"stringData": account}, placement("sql01", "SQL01", "HV02"))
+            server.apply(secret, placement("sql01", "SQL01", "HV02"))
             server.kubectl(
                 "wait", "vmp/sql01", "-n", "team-a", "--for=condition=Ready", "--timeout=50s"
             )

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.kube.api_server import CONTROLLER, NAMESPACE, ROOT, ApiServer
-from tests.kube.story import condition, placement, replica, simulated, team, until
+from tests.kube.api_server import CONTROLLER, ROOT, ApiServer
+from tests.kube.story import by_secret, condition, placement, replica, simulated, team, until
 
 pytestmark = pytest.mark.timeout(180)
 READY = ("--for=condition=Ready", "--timeout=50s")
@@ -102,17 +102,7 @@ def test_rights_are_the_calls_that_were_made(clean: ApiServer, tmp_path: Path) -
         "spec": {"cluster": "west", "node": "HV03"},
     }
     with simulated(tmp_path / "world") as cluster, replica(server, tmp_path / "a"):
-        account = dict(
-            line.split("=", 1)
-            for line in (tmp_path / "world/site/account").read_text().splitlines()
-        )
-        cluster["spec"]["connection"]["credentials"] = {"secretRef": {"name": "hv"}}
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "hv", "namespace": NAMESPACE},
-            "stringData": account,
-        }
+        secret = by_secret(cluster, tmp_path / "world")
         server.apply(secret, cluster, rule, maintenance)
         for node in ("HV02", "HV01", "HV02"):  # the same news twice are one Event, counted
             go(server, node)

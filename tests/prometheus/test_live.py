@@ -8,9 +8,8 @@ error, an answer that stays lost) are shown by a page made of reports.
 import asyncio
 import json
 import signal
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from controller.model.report import ClusterReport
 from tests.prometheus.live import Prometheus, command, controller, free_port, prometheus, until
 from tests.prometheus.programs import ROOT
 from tests.prometheus.test_rules import alerts
-from tests.support import reports
+from tests.support import loopback, reports
 
 VMS = tuple(f"WEB{number:02}" for number in range(1, 9))
 WORLD = f"""
@@ -83,9 +82,7 @@ class MadePage:
 
             def log_message(self, *_: Any) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.target = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.handler = Handler
 
     async def show(self, report: ClusterReport) -> None:
         """Take a report of the cluster `made`."""
@@ -94,11 +91,6 @@ class MadePage:
     def fail_a_cycle(self) -> None:
         """As after an exception that nobody foresaw."""
         self._metrics.work.ended("made", failed=True)
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.mark.timeout(300)
@@ -115,9 +107,9 @@ async def _story(place: Path) -> None:
         (place / f"{name}.yaml").write_text(text)
     target = f"127.0.0.1:{free_port()}"
     made = MadePage()
-    jobs = {"ownernode": target, "made": made.target}
     world, declared = place / "world.yaml", place / "declared.yaml"
-    try:
+    with loopback.serving(made.handler) as page:
+        jobs = {"ownernode": target, "made": page}
         async with (
             serve_world(world, place, declared=declared) as site,
             prometheus(place / "prometheus", jobs) as watcher,
@@ -132,8 +124,6 @@ async def _story(place: Path) -> None:
                 await _panels(watcher)
             await _made(made, seen)
             assert seen.names == {alert["alert"] for alert in alerts()}
-    finally:
-        made.close()
 
 
 class Seen:

@@ -37,6 +37,15 @@ def guard_kills() -> list[Kill]:
     return [*of_tables, *_of_creations(), *_beside()]
 
 
+def not_killed() -> Mapping[str, tuple[str, ...]]:
+    """Tables of guards that no hazard is staged for yet, with their guards."""
+    tables = (name for name in guards.__all__ if name.endswith("_GUARDS") and name not in _TABLES)
+    return {
+        table: tuple(f"{_module(g)}.{g.__name__}" for g in getattr(guards, table))
+        for table in sorted(tables)
+    }
+
+
 _TABLES: Mapping[str, Mapping[str, Callable[[int], Story]]] = {
     "CLUSTER_GUARDS": hazards_cluster.BY_GUARD,
     "MOVE_GUARDS": hazards_vm.MOVE,

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from tests.simulation.bugs import seeded_bugs
-from tests.simulation.guard_kills import guard_kills
+from tests.simulation.guard_kills import guard_kills, not_killed
 from tests.simulation.kill_page import PAGE, page
 from tests.simulation.kills import Kill, Notice, notice
 from tests.simulation.matrix import Row, bug_row, is_harm, pair, row
@@ -51,6 +51,7 @@ def test_the_page_has_every_kill_and_none_unnoticed() -> None:
     lines = [line for line in told.splitlines() if line.startswith("| ")]
     firsts = {line.split(" | ")[0].removeprefix("| ").strip("`") for line in lines}
     assert {kill.name for kill in (*GUARDS, *BUGS)} <= firsts
+    assert all(f"- {table}: {', '.join(names)}" in told for table, names in not_killed().items())
     assert len(BUGS) >= BUGS_MIN
     assert "nothing**" not in told
     counts = [(a, b) for a, b in re.findall(r"\| ([\d,]+) of ([\d,]+)(?: \||,)", told)]

@@ -2,11 +2,12 @@
 
 import json
 import queue
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support import loopback
 
 
 class Api:
@@ -29,16 +30,9 @@ class Api:
     @contextmanager
     def serving(self) -> Iterator["Api"]:
         """Serve meanwhile."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, name="forge")
-        thread.start()
-        try:
+        with loopback.serving(_handler(self)) as target:
+            self.url = f"http://{target}"
             yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
