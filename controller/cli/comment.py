@@ -7,7 +7,7 @@ from controller.cli.tables import count
 from controller.model.observed import ObservedState
 from controller.model.plan import Action, ActionKind, AuditFinding, Plan
 from controller.model.policy import GIB
-from controller.planning.sentences import hold_sentence, why
+from controller.planning.sentences import change_words, hold_sentence, why
 
 ROWS_MAX = 100
 """Of a table: a comment may have 65,536 characters on GitHub, a million on GitLab."""
@@ -21,6 +21,7 @@ _DONE = {
     ActionKind.CONFIGURE: ("setting", " written"),
     ActionKind.SUSPEND_NODE: ("node", " suspended for maintenance"),
     ActionKind.RESUME_NODE: ("node", " resumed after maintenance"),
+    ActionKind.CONFIGURE_NODE: ("node", " given its default folders"),
 }
 
 
@@ -98,7 +99,7 @@ def _actions(actions: Sequence[Action]) -> Iterator[str]:
             name(action.source or "") or "new",
             name(action.target),
             f"{action.memory_bytes / GIB:.1f} GiB" if action.memory_bytes else "",
-            text(why(action)),
+            text(f"{change_words(action.change)}; " if action.change else "") + text(why(action)),
         )
         for action in actions[:ROWS_MAX]
     )

@@ -11,7 +11,13 @@ from controller.model.policy import GIB
 from controller.model.report import ClusterReport
 from controller.planning.releases import RELEASES
 from controller.planning.review import review
-from controller.planning.sentences import hold_sentence, maintenance_sentence, why
+from controller.planning.sentences import (
+    SETTINGS,
+    folders_sentence,
+    hold_sentence,
+    maintenance_sentence,
+    why,
+)
 
 
 def plan_tables(plan: Plan) -> tuple[Table, ...]:
@@ -35,7 +41,9 @@ def plan_tables(plan: Plan) -> tuple[Table, ...]:
         Table(columns=columns, rows=rows, wide=3),
         _holds(plan.holds),
         _maintenances(plan),
+        _folders(plan),
         _impossible(plan.impossible),
+        _settings(plan),
         _creations(plan),
         _checked((action.vm, action.checks) for action in plan.actions),
     )
@@ -99,6 +107,7 @@ def report_tables(report: ClusterReport) -> tuple[Table, ...]:
         _impossible(report.plan.impossible),
         _availability(report),
         _maintenances(report.plan),
+        _folders(report.plan),
         *_sources(report),
         Table(columns=("FAULT IN SPECS",), rows=faults),
     )
@@ -118,6 +127,31 @@ def _maintenances(plan: Plan) -> Table:
     )
     columns = ("NODE", "PHASE", "SENTENCE", "ENDS", "SPEC")
     return Table(title="Maintenance", columns=columns, rows=rows, wide=1)
+
+
+def _folders(plan: Plan) -> Table:
+    """Nodes that put new VMs and disks where they should not."""
+    rows = cells(
+        (found.node, folders_sentence(found, plan.hold_for(found.key)), found.vms, found.disks)
+        for found in plan.folders
+    )
+    columns = ("NODE", "SENTENCE", "NEW VMS", "NEW DISKS")
+    return Table(title="Default folders", columns=columns, rows=rows, wide=2)
+
+
+def _settings(plan: Plan) -> Table:
+    """Every setting that would be written, with its value before and after."""
+    rows = cells(
+        (
+            action.vm,
+            SETTINGS[action.change.setting],
+            ", ".join(action.change.before) or "none",
+            ", ".join(action.change.after),
+        )
+        for action in plan.actions
+        if action.change is not None
+    )
+    return Table(title="Settings", columns=("OF", "SETTING", "NOW", "THEN"), rows=rows)
 
 
 def _sources(report: ClusterReport) -> tuple[Table, Table]:

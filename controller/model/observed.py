@@ -144,6 +144,10 @@ class NodeObserved:
     """Those of them that reach no other node: internal and private ones."""
     domain_joined: bool | None = None
     """Whether it is of an Active Directory domain; None where it did not tell."""
+    vm_folder: str | None = None
+    """Where it puts new VMs, where nobody names another folder; None where it did not tell."""
+    disk_folder: str | None = None
+    """The same of new virtual disks."""
     volumes_lost: tuple[str, ...] = ()
     """Mounts of cluster shared volumes that it can't use now."""
     volumes_redirected: tuple[str, ...] = ()

@@ -48,6 +48,8 @@ class ActionKind(StrEnum):
     SUSPEND_NODE = "SuspendNode"
     """The node takes no VMs from then on; nothing leaves it by that (docs/maintenance.md)."""
     RESUME_NODE = "ResumeNode"
+    CONFIGURE_NODE = "ConfigureNode"
+    """The default folders of a node, for VMs to be made there (docs/default-paths.md)."""
 
 
 class ActionReason(StrEnum):
@@ -68,6 +70,8 @@ class ActionReason(StrEnum):
     REGISTERED_BY_US = "RegisteredByUs"
     NOT_AS_DECLARED = "NotAsDeclared"
     """A setting is not as the specs say."""
+    NODE_NOT_AS_DECLARED = "NodeNotAsDeclared"
+    """A node's default folders are not the declared one."""
     MAINTENANCE = "Maintenance"
     """Its node is to be empty for maintenance."""
     MAINTENANCE_OVER = "MaintenanceOver"
@@ -183,6 +187,10 @@ class HoldReason(StrEnum):
     """Somebody else paused or drained it."""
     NODE_IN_USE = "NodeInUse"
     """VMs are on their way to it."""
+    NODE_IN_MAINTENANCE = "NodeInMaintenance"
+    """It is being emptied, or suspended or resumed right now."""
+    FOLDER_NOT_SHARED = "FolderNotShared"
+    """The declared default folder is on no cluster shared volume that the node can use."""
 
 
 class MaintenancePhase(StrEnum):
@@ -245,13 +253,18 @@ class Action:
     """The VM for whose sake a MakesRoom or Hop action is done."""
     template: VMTemplate | None = None
     change: Change | None = None
-    """Of Configure, and of nothing else."""
+    """Of Configure and ConfigureNode, and of nothing else."""
     checks: tuple[CheckResult, ...] = ()
     """Register only: the high-availability report of the VM."""
 
     @property
     def is_on_node(self) -> bool:
         """Whether it changes a node and not a VM: then `key` and `vm` are the node's."""
+        return self.is_maintenance or self.kind is ActionKind.CONFIGURE_NODE
+
+    @property
+    def is_maintenance(self) -> bool:
+        """Whether it begins or ends the maintenance of a node."""
         return self.kind in (ActionKind.SUSPEND_NODE, ActionKind.RESUME_NODE)
 
     @property
@@ -314,6 +327,21 @@ class MaintenanceStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderStanding:
+    """A node whose default folders are not as they should be. A hold of the same key says why they
+    are not set."""
+
+    key: str
+    node: str
+    vms: str
+    """Where it puts new VMs."""
+    disks: str
+    """Where it puts new disks."""
+    declared: str | None
+    """Where both are to be; None: on any shared storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Impossible:
     """A wish that cannot be met: the smallest set of conflicting rules, the cheapest way out."""
 
@@ -356,6 +384,8 @@ class Plan:
     impossible: tuple[Impossible, ...]
     certificate: Certificate
     maintenances: tuple[MaintenanceStanding, ...] = ()
+    folders: tuple[FolderStanding, ...] = ()
+    """By name of the node; none where nobody asked to be told."""
 
     def ready(self) -> tuple[Action, ...]:
         """The actions that may start now, whatever order they end in."""

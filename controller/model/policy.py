@@ -38,6 +38,14 @@ class NativePolicy(StrEnum):
     MANAGE = "Manage"
 
 
+class DefaultPaths(StrEnum):
+    """What is done about the folders in which each node puts new VMs and disks by itself."""
+
+    IGNORE = "Ignore"
+    REPORT = "Report"
+    MANAGE = "Manage"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The limits within which one cluster may be changed."""
@@ -47,6 +55,9 @@ class Policy:
     """VMs with settings being written: whoever switched that on by mistake can still stop it."""
     balancer: Balancer = Balancer.REFUSE
     native_policy: NativePolicy = NativePolicy.IGNORE
+    default_paths: DefaultPaths = DefaultPaths.IGNORE
+    default_folder: str | None = None
+    """Where both default folders of each node are to be. None: on any shared storage."""
     interval_seconds: float = 15.0
     """Between two cycles with nothing in flight; after a completion the next look is sooner."""
     busy_interval_seconds: float = 2.0

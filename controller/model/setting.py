@@ -1,4 +1,4 @@
-"""The settings of a role and of a VM that the specs have a say in, and how one of them changes."""
+"""The settings of roles, VMs and nodes that the specs have a say in, and how one changes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +15,8 @@ class Setting(StrEnum):
     PRIORITY = "Priority"
     PROCESSOR_COMPATIBILITY = "ProcessorCompatibility"
     """Of the VM: whether it can move to other models of its processor."""
+    DEFAULT_FOLDERS = "DefaultFolders"
+    """Of a node: where it puts new VMs, and where new disks, unless it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Change:
 
     setting: Setting
     before: tuple[str, ...]
-    """Names of nodes, or one word: `on`, `off`, a number."""
+    """Names of nodes, two folders, or one word: `on`, `off`, a number."""
     after: tuple[str, ...]
     not_written: str = ""
     """Why it is never written, only reported; empty where nothing speaks against it."""

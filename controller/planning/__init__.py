@@ -6,6 +6,7 @@ view           everything a plan rests on, indexed; identity: which VM a spec me
 standing       what each VM is as far as its own facts go; guards: what may not be done now
 choices        who should end where; placement solves it, cost prices it, fitness rules on nodes
 schedule       order, waves, hops, time; lifecycle: register, create, start
+maintenance    nodes to be emptied; folders: where nodes put what nobody names a folder for
 conclusion     one verdict and at most one hold each; impossible: why, and the way out
 make_plan      all of that, in order
 audit          the second judge, with a reading (audit_world) and sums (audit_memory) of its own

@@ -27,6 +27,7 @@ from controller.model.setting import Setting
 from controller.planning.approvals import note_given
 from controller.planning.cost import standing_cost
 from controller.planning.fencing import is_superseded
+from controller.planning.folders import are_set
 from controller.planning.identity import Match, Roster, identify, roster
 from controller.planning.native import is_set, may_be_set, settings_due
 from controller.planning.tally import (
@@ -159,6 +160,10 @@ def _progress(intent: Intent, look: _Look) -> _Progress:
             return _node_progress(intent, NodeState.PAUSED, look)
         case ActionKind.RESUME_NODE:
             return _node_progress(intent, NodeState.UP, look)
+        case ActionKind.CONFIGURE_NODE:
+            assert intent.change is not None, "a setting is written by a change"
+            node = look.observed.node(intent.target)
+            return _Progress.DONE if are_set(node, intent.change) else _Progress.QUIET
         case ActionKind.CREATE:
             return _Progress.DONE if f"{intent.id}:created" in look.created else _Progress.QUIET
         case _ if vm is None:

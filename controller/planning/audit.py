@@ -26,6 +26,7 @@ from controller.planning.audit_brakes import (
     check_sight,
     check_trouble,
 )
+from controller.planning.audit_folders import check_folders
 from controller.planning.audit_maintenance import check_nodes, check_written, in_maintenance
 from controller.planning.audit_memory import (
     check_certificate,
@@ -143,7 +144,7 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
             case ActionKind.REGISTER | ActionKind.START:
                 if not any(a.kind is ActionKind.CREATE for a in w.by_key[action.key]):
                     yield _found("identity", action, f"{action.vm} is not there")
-            case ActionKind.SUSPEND_NODE | ActionKind.RESUME_NODE:
+            case ActionKind.SUSPEND_NODE | ActionKind.RESUME_NODE | ActionKind.CONFIGURE_NODE:
                 yield _found("identity", action, f"{action.key} is a VM")
             case _:
                 assert_never(action.kind)
@@ -322,6 +323,7 @@ _RULES: tuple[Rule, ...] = (
     _kinds,
     check_settings,
     check_nodes,
+    check_folders,
     check_memory,
     check_limits,
     check_domains,

@@ -95,7 +95,7 @@ def _is_ours(history: History, name: str) -> bool:
 def check_nodes(w: World, now: datetime) -> Iterator[AuditFinding]:
     """A node is suspended or resumed only where its document, its state and the rest allow it."""
     for action in w.plan.actions:
-        if not action.is_on_node:
+        if not action.is_maintenance:
             continue
         name = fold(action.target)
         node = w.nodes.get(name)
@@ -105,7 +105,10 @@ def check_nodes(w: World, now: datetime) -> Iterator[AuditFinding]:
             continue
         if action.wave or action.key != f"node:{name}" or action.vm_id is not None:
             yield _found("node", action, f"{action.id} is no action on {action.target}")
-        if any(same_name(i.target, action.target) for i in w.history.open_intents):
+        if any(
+            same_name(i.target, action.target) and i.kind != ActionKind.CONFIGURE_NODE
+            for i in w.history.open_intents
+        ):
             yield _found("node in use", action, f"a command to {action.target} is open")
         if any(m.suspended or m.contradicts for m in documents):
             yield _found("maintenance", action, f"{action.target} is to be left alone")
@@ -135,7 +138,7 @@ def _suspension(
     away = sorted(n.name for n in others if not n.is_target)
     suspends = [a for a in w.plan.actions if a.kind is ActionKind.SUSPEND_NODE]
     arriving = [m.vm.name for m in w.moving if name in m.targets and m.source != name]
-    follows = [a.id for a in w.plan.actions if not a.is_on_node and a.wave == 0]
+    follows = [a.id for a in w.plan.actions if not a.is_maintenance and a.wave == 0]
     faults = (
         (not due, "maintenance", f"no document wants {node.name} empty now"),
         (not node.is_target, "node", f"{node.name} is {node.state}"),

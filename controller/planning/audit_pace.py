@@ -27,6 +27,7 @@ FOUND_BY_THE_NODE_ALONE = (
     "disksExist",
     "mediaExists",
     "volumeHasRoom",
+    "folderExists",
 )
 """Conditions of docs/protocol.md on what no look shows: files, folders, names of roles, space."""
 CANARIES = 3

@@ -34,6 +34,8 @@ WAITS_FOR_OTHERS: Final = frozenset(
         HoldReason.NODE_AWAY,
         HoldReason.NODE_NOT_UP,
         HoldReason.NODE_PAUSED,
+        HoldReason.NODE_IN_MAINTENANCE,
+        HoldReason.FOLDER_NOT_SHARED,
     }
 )
 """Nothing that this program could do would release these: a cluster with only them converged."""

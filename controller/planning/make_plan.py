@@ -27,6 +27,7 @@ from controller.planning.choices import Chosen, choose
 from controller.planning.conclusion import Conclusion, Decided, by_place, conclude
 from controller.planning.configure import configure
 from controller.planning.cost import as_gib, breaks_hard_rules, hard_broken, standing_cost
+from controller.planning.folders import Folders, keep_folders
 from controller.planning.guards import cluster_holds, draft_holds
 from controller.planning.holds import hold_on
 from controller.planning.lifecycle import Lifecycle, create, register_and_start
@@ -51,18 +52,19 @@ def make_plan(
     """Plan the whole way to the declaration; what may start now is wave 0."""
     view = look(desired, observed, history, now)
     guarded: dict[str, Hold] = {}
-    upkeep, decided, timetable = _draft(view, guarded)
+    upkeep, folders, decided, timetable = _draft(view, guarded)
     # Each round takes the settings, the moves or all actions of at least one VM or node away.
-    for _ in range(3 * len(desired.vms) + len(upkeep.phases)):
-        held = draft_holds(upkeep.view, (*upkeep.actions, *decided.actions))
+    for _ in range(3 * len(desired.vms) + len(upkeep.phases) + len(view.nodes)):
+        held = draft_holds(upkeep.view, (*upkeep.actions, *folders.actions, *decided.actions))
         if not held:
             break
         guarded |= held
-        upkeep, decided, timetable = _draft(view, guarded)
+        upkeep, folders, decided, timetable = _draft(view, guarded)
     cases, chosen = decided.cases, decided.chosen
-    actions = tuple(sorted(after_suspension(upkeep.actions, decided.actions), key=_in_order))
+    others = (*folders.actions, *decided.actions)
+    actions = tuple(sorted(after_suspension(upkeep.actions, others), key=_in_order))
     conclusion = conclude(decided)
-    own_holds = (*conclusion.holds, *upkeep.holds.values())
+    own_holds = (*conclusion.holds, *upkeep.holds.values(), *folders.holds.values())
     holds = by_place((*cluster_holds(upkeep.view, cases), *own_holds))
     return Plan(
         cluster=desired.cluster,
@@ -75,14 +77,16 @@ def make_plan(
         impossible=tuple(conclusion.impossible),
         certificate=_certificate(decided.view, cases, chosen, timetable, conclusion),
         maintenances=maintenance_standings(upkeep, conclusion.standings, holds, actions),
+        folders=tuple(folders.standings),
     )
 
 
-def _draft(view: View, guarded: Mapping[str, Hold]) -> tuple[Upkeep, Decided, Schedule]:
+def _draft(view: View, guarded: Mapping[str, Hold]) -> tuple[Upkeep, Folders, Decided, Schedule]:
     """Everything that would be done, but for what is held by guards of the draft."""
     upkeep = keep_up(view, guarded)
+    folders = keep_folders(upkeep.view, guarded)
     decided, timetable = _decide(upkeep.view, guarded)
-    return upkeep, decided, timetable
+    return upkeep, folders, decided, timetable
 
 
 def _decide(view: View, guarded: Mapping[str, Hold]) -> tuple[Decided, Schedule]:

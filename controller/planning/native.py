@@ -51,6 +51,7 @@ def may_be_set(change: Change, seen: VMObserved) -> bool:
 def is_set(seen: VMObserved, change: Change) -> bool:
     """Whether the setting is as the change would have it."""
     role = seen.role
+    assert change.setting is not Setting.DEFAULT_FOLDERS, "of a node, not of a VM"
     if change.setting is Setting.PROCESSOR_COMPATIBILITY:
         return seen.processor_compatibility is True
     if role is None:

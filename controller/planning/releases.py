@@ -69,7 +69,7 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
         (
             "pace.move_refused, pace.register_refused, pace.start_refused, pace.configure_refused,"
             " pace.refused,"
-            " node.suspend_refused, node.resume_refused"
+            " node.suspend_refused, node.resume_refused, node.folders_refused"
         ),
         "by itself; another spec asks at once",
     ),
@@ -136,4 +136,9 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
         "whoever paused it, by resuming it",
     ),
     HoldReason.NODE_IN_USE: ("node.in_use", "the end of what is under way"),
+    HoldReason.NODE_IN_MAINTENANCE: ("node.in_maintenance", "the end of its maintenance"),
+    HoldReason.FOLDER_NOT_SHARED: (
+        "node.folder_not_shared",
+        "the cluster's spec, with a folder on a volume that is there; or the volume's return",
+    ),
 }

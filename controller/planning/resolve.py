@@ -25,7 +25,7 @@ from controller.model.desired import (
 from controller.model.document import Document
 from controller.model.findings import Finding
 from controller.model.names import fold
-from controller.model.policy import Balancer, Mode, NativePolicy, Policy
+from controller.model.policy import Balancer, DefaultPaths, Mode, NativePolicy, Policy
 from controller.model.source import SourceState
 from controller.model.spec import FailoverCluster, NodeMaintenance, VirtualMachinePlacement
 from controller.model.spec.cluster import FailoverClusterSpec, Window
@@ -275,6 +275,8 @@ def _policy(spec: FailoverClusterSpec) -> Policy:
         mode=Mode(spec.mode),
         balancer=Balancer(spec.balancer),
         native_policy=NativePolicy(spec.native_policy),
+        default_paths=DefaultPaths(spec.default_paths),
+        default_folder=spec.default_folder,
         interval_seconds=spec.interval_seconds,
         moves_per_node_max=spec.migration.per_node,
         moves_per_cluster_max=spec.migration.per_cluster,

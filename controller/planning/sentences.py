@@ -13,6 +13,7 @@ from controller.model.plan import (
     Action,
     ActionKind,
     ActionReason,
+    FolderStanding,
     Hold,
     HoldReason,
     MaintenancePhase,
@@ -116,6 +117,8 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NODE_NOT_UP: "{node} is {state}",
     HoldReason.NODE_PAUSED: "{node} is {state}, and not by us: somebody else's to resume",
     HoldReason.NODE_IN_USE: "on their way to {node}: {vms}",
+    HoldReason.NODE_IN_MAINTENANCE: "{node} is in maintenance, and left alone until it is over",
+    HoldReason.FOLDER_NOT_SHARED: "the declared folder {folder} {found}",
 }
 
 WHY: Final[dict[ActionReason, str]] = {
@@ -129,6 +132,7 @@ WHY: Final[dict[ActionReason, str]] = {
     ActionReason.ABSENT: "it does not exist",
     ActionReason.CREATED_BY_US: "we created it and never started it",
     ActionReason.NOT_AS_DECLARED: "its spec says so",
+    ActionReason.NODE_NOT_AS_DECLARED: "the cluster's spec says so",
     ActionReason.REGISTERED_BY_US: "we registered it and its role is offline",
     ActionReason.MAINTENANCE: "{source} is to be empty for maintenance",
     ActionReason.MAINTENANCE_OVER: "its maintenance is over",
@@ -141,6 +145,7 @@ SETTINGS: Final[dict[Setting, str]] = {
     Setting.PREFERRED_OWNERS: "preferred owners",
     Setting.PRIORITY: "priority",
     Setting.PROCESSOR_COMPATIBILITY: "processor compatibility",
+    Setting.DEFAULT_FOLDERS: "default folders",
 }
 
 
@@ -197,6 +202,9 @@ def action_sentence(action: Action) -> str:
             what = f"suspend {action.target}, without a drain"
         case ActionKind.RESUME_NODE:
             what = f"resume {action.target}, without failback"
+        case ActionKind.CONFIGURE_NODE:
+            assert action.change is not None, "a setting is written by a change"
+            what = f"set on {action.target} {change_words(action.change)}"
         case _:
             assert_never(action.kind)
     return f"{what}: {why(action)}"
@@ -237,6 +245,15 @@ def maintenance_sentence(standing: MaintenanceStanding, hold: Hold | None) -> st
         case MaintenancePhase.OVER:
             return f"The maintenance of {node} is over."
     assert_never(standing.phase)
+
+
+def folders_sentence(standing: FolderStanding, hold: Hold | None) -> str:
+    """Where a node puts what nobody names a folder for; `hold` is the one on that, if any."""
+    where = f"{standing.node} puts new VMs in {standing.vms} and new disks in {standing.disks}"
+    if standing.declared is None:
+        return f"{where}, which are not both on storage that other nodes reach."
+    why = f": {hold_sentence(hold)}" if hold is not None else ""
+    return f"{where}, and both are to be in {standing.declared}{why}."
 
 
 def outcome_sentence(outcome: Outcome) -> str:

@@ -20,6 +20,7 @@ from controller.planning.preflight import availability, surroundings
 from controller.planning.sentences import (
     ended_sentence,
     failure_words,
+    folders_sentence,
     foreign_sentence,
     hold_sentence,
     maintenance_sentence,
@@ -193,6 +194,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
         if news and (previous is not None or vm.verdict is not Verdict.SETTLED):
             yield vm.sentence
     yield from _changes_of_maintenances(report, previous)
+    yield from _changes_of_folders(report, previous)
     yield from (outcome_sentence(outcome) for outcome in report.outcomes)
     if report.converged and (previous is None or not previous.converged):
         yield f"{report.cluster} has converged."
@@ -263,6 +265,20 @@ def _changes_of_maintenances(
         news = was is None or was.phase is not standing.phase
         if news or (held and held.reason) != (hold and hold.reason):
             yield maintenance_sentence(standing, hold)
+
+
+def _changes_of_folders(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:
+    """Nodes whose default folders were not as they are, or not held as they are; or right."""
+    former = previous.plan if previous is not None else None
+    before = {f.key: f for f in former.folders} if former is not None else {}
+    for standing in report.plan.folders:
+        hold = report.plan.hold_for(standing.key)
+        held = former.hold_for(standing.key) if former is not None else None
+        if before.get(standing.key) != standing or (held and held.reason) != (hold and hold.reason):
+            yield folders_sentence(standing, hold)
+    wrong = {standing.key for standing in report.plan.folders}
+    for key in sorted(before.keys() - wrong):
+        yield f"The default folders of {before[key].node} are no longer reported."
 
 
 def _changes_of_holds(report: ClusterReport, previous: ClusterReport | None) -> Iterator[str]:

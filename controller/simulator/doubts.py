@@ -68,6 +68,8 @@ class Doubts:
     role_cmdlets_over_winrm: Literal["work", "refused"] = "work"
     # A VM with more virtual processors than its target has logical ones.
     processors_above_target: Literal["refused", "accepted"] = "refused"
+    # How Get-VMHost shows a default folder: as it was given, or with a backslash at its end.
+    default_folder_shown: Literal["as_given", "with_backslash"] = "as_given"
     # The free text that Failover Cluster Manager shows as "Information".
     resource_status_language: Literal["en", "de"] = "en"
 

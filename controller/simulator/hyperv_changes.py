@@ -77,6 +77,21 @@ def new_vm(call: Call) -> list[Value]:
     return [objects.vm_object(call.sim, call.node, vm)]
 
 
+def set_vm_host(call: Call) -> list[Value]:
+    """Name other folders for what is made from now on; nothing that exists moves.
+
+    Whether Windows takes a folder that is not there is not documented; here it does not.
+    """
+    folders = {name: call.text(name) for name in ("VirtualMachinePath", "VirtualHardDiskPath")}
+    for folder in folders.values():
+        found = find_file(call.sim.cluster, call.node, folder) if folder is not None else None
+        if folder is not None and (found is None or not found.is_folder):
+            raise Refusal(FILE_NOT_FOUND, f"The folder '{folder}' was not found.")
+    call.node.vm_path = _given(folders["VirtualMachinePath"], call.node.vm_path)
+    call.node.vhd_path = _given(folders["VirtualHardDiskPath"], call.node.vhd_path)
+    return []
+
+
 def new_vhd_cmdlet(call: Call) -> list[Value]:
     """Create VHD files; dynamic ones are small at first."""
     size = call.number("SizeBytes")
@@ -351,6 +366,7 @@ HYPER_V_CHANGES: dict[str, tuple[Cmdlet, tuple[str, ...]]] = {
             "VHDPath",
         ),
     ),
+    "Set-VMHost": (set_vm_host, ("VirtualMachinePath", "VirtualHardDiskPath")),
     "New-VHD": (new_vhd_cmdlet, ("Path", "SizeBytes", "Dynamic", "Fixed")),
     "Set-VM": (
         set_vm,

@@ -282,10 +282,15 @@ def host_object(sim: Simulation, node: Node) -> PSObject:
             "UseAnyNetworkForMigration": False,
             "SupportedVmVersions": list(node.vm_versions),
             "NumaSpanningEnabled": True,
-            "VirtualMachinePath": node.vm_path,
-            "VirtualHardDiskPath": node.vhd_path,
+            "VirtualMachinePath": _folder_shown(sim, node.vm_path),
+            "VirtualHardDiskPath": _folder_shown(sim, node.vhd_path),
         },
     )
+
+
+def _folder_shown(sim: Simulation, folder: str) -> str:
+    end = "\\" if sim.doubts.default_folder_shown == "with_backslash" else ""
+    return f"{folder}{end}"
 
 
 def numa_object(sim: Simulation, node: Node) -> PSObject:

@@ -36,6 +36,7 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "Invoke-OwnernodeCreateVm": ("createVm", (*_CHANGE, "node", "name", "template"), ()),
     "Invoke-OwnernodeSuspendNode": ("suspendNode", (*_CHANGE, "node"), ()),
     "Invoke-OwnernodeResumeNode": ("resumeNode", (*_CHANGE, "node"), ()),
+    "Invoke-OwnernodeSetFolders": ("setFolders", (*_CHANGE, "node", "before", "folder"), ()),
 }
 """Function -> operation, mandatory and optional parameters beside `callId`, which all have."""
 _BINDING = "System.Management.Automation.ParameterBindingException"

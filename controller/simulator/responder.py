@@ -19,6 +19,7 @@ from controller.simulator.responder_changes import (
     move_role,
     register_vm,
     resume_node,
+    set_folders,
     set_processor,
     set_role,
     start_role,
@@ -349,4 +350,5 @@ _OPERATIONS: Mapping[str, Callable[[World, str, Mapping[str, object]], Data]] = 
     "claimEpoch": claim_epoch,
     "suspendNode": suspend_node,
     "resumeNode": resume_node,
+    "setFolders": set_folders,
 }

@@ -42,6 +42,7 @@ _CREATE = (
 )
 _SUSPEND = "nodeHere nodeUp othersUp"
 _RESUME = "nodeHere nodeOnlyPaused"
+_SET_FOLDERS = "nodeHere nodeUp foldersUnchanged folderShared folderExists"
 
 Data = dict[str, Any]
 Step = tuple[str, Callable[[], None]]
@@ -134,6 +135,17 @@ def resume_node(world: World, node: str, arguments: Mapping[str, object]) -> Dat
     if refusal := _refusal(case, _RESUME):
         return refusal
     case.run("Resume-ClusterNode", Name=node, Failback="NoFailback")
+    return {"outcome": "submitted"}
+
+
+def set_folders(world: World, node: str, arguments: Mapping[str, object]) -> Data:
+    """Whatever comes of it, the node's folders are read anew at the next look."""
+    case = Case(world=world, node=node, arguments=arguments)
+    folder, _ = case.text("folder"), case.texts("before")
+    world.jobs.kept(node).pop("", None)
+    if refusal := _refusal(case, _SET_FOLDERS):
+        return refusal
+    case.run("Set-VMHost", VirtualMachinePath=folder, VirtualHardDiskPath=folder)
     return {"outcome": "submitted"}
 
 

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from controller.model.names import fold, same_name
 from controller.simulator.invoke import invoke
 from controller.simulator.responder_case import Absent, BadCall, Case, Finding, name_of, unless
-from controller.simulator.responder_settings import owner_kept, owners_exist, setting_unchanged
+from controller.simulator.responder_settings import (
+    folder_exists,
+    folder_shared,
+    folders_unchanged,
+    owner_kept,
+    owners_exist,
+    setting_unchanged,
+)
 from controller.simulator.values import CmdletError, EnumValue, PSObject, Value
 
 _OK_STATUSES = (2, 11)
@@ -373,6 +380,9 @@ CONDITIONS: Mapping[str, Callable[[Case], Finding]] = {
     "nodeHere": _node_here,
     "othersUp": _others_up,
     "nodeOnlyPaused": _node_only_paused,
+    "foldersUnchanged": folders_unchanged,
+    "folderShared": folder_shared,
+    "folderExists": folder_exists,
     "nameFree": _name_free,
     "intentNew": _intent_new,
     "folderFree": _folder_free,

@@ -1,9 +1,11 @@
-"""The conditions under which a setting of a role is written (docs/protocol.md, `setRole`)."""
+"""The conditions under which a setting is written (docs/protocol.md: `setRole`, `setFolders`)."""
 
 from __future__ import annotations
 
 from controller.model.names import fold, same_name
+from controller.simulator.invoke import invoke
 from controller.simulator.responder_case import Case, Finding, name_of, unless
+from controller.simulator.responder_values import items_of, text_of
 from controller.simulator.values import PSObject
 
 
@@ -50,3 +52,28 @@ def owner_kept(case: Case) -> Finding:
     if not any(same_name(name, kept) for kept in after):
         return name
     return None if len(after) > 1 else "alone"
+
+
+def folders_unchanged(case: Case) -> Finding:
+    hypervisor = case.run("Get-VMHost")[0]
+    now = ", ".join(text_of(hypervisor, f"Virtual{of}Path") for of in ("Machine", "HardDisk"))
+    return unless(same_name(now, ", ".join(case.texts("before"))), now)
+
+
+def folder_shared(case: Case) -> Finding:
+    """Below a volume, not at its root."""
+    folder = case.text("folder")
+    mounts = [
+        fold(text_of(mount, "FriendlyVolumeName"))
+        for volume in case.run("Get-ClusterSharedVolume")
+        for mount in items_of(volume, "SharedVolumeInfo")
+    ]
+    below = any(fold(folder).startswith(f"{mount}\\") for mount in mounts)
+    plain = not {"", ".", ".."} & set(folder.split("\\"))
+    return unless(below and plain, folder)
+
+
+def folder_exists(case: Case) -> Finding:
+    folder = case.text("folder")
+    found = invoke(case.world, case.node, "Test-Path", {"LiteralPath": folder})
+    return unless(found == [True], folder)

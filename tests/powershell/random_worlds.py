@@ -140,7 +140,7 @@ def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, A
     operation = chance.choice(
         (
             *("observe", "moveRole", "moveRole", "startRole", "registerVm", "createVm"),
-            *("claimEpoch", "suspendNode", "resumeNode"),
+            *("claimEpoch", "suspendNode", "resumeNode", "setFolders"),
         )
     )
     seed = chance.getrandbits(32)
@@ -160,6 +160,11 @@ def draw_call(chance: random.Random) -> tuple[str, Callable[[World], dict[str, A
         if operation in ("suspendNode", "resumeNode"):
             node = draw.choice(("HV01", "hv01", "HV01", nodes[-1]))
             return {"intent": intent, **FENCE, "node": node}
+        if operation == "setFolders":
+            own = world.node("HV01")
+            before = [own.vm_path, draw.choice((own.vhd_path, "D:\\disks"))]
+            folder = f"{draw.choice(FOLDERS)}\\{draw.choice(('images', 'new'))}"
+            return {"intent": intent, **FENCE, "node": "hv01", "before": before, "folder": folder}
         here = [vm.id for vm in world.cluster.vms.values() if vm.node == "HV01"]
         found = {"intent": intent, **FENCE, "vmId": draw.choice([*here, str(uuid.UUID(int=1))])}
         if operation == "moveRole":

@@ -1,7 +1,7 @@
 """A cluster, and for every condition of docs/protocol.md what makes it untrue there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.simulator.states import (
@@ -34,6 +34,11 @@ files: [{path: 'C:\ClusterStorage\Volume1\images\base.vhdx'}]
 """
 CSV = "C:\\ClusterStorage\\Volume1"
 GIB = 2**30
+FOLDERS = [
+    "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V",
+    "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks",
+]
+"""Where a node puts new VMs and new disks, out of the box."""
 FENCE = {"epoch": 7, "holder": "aaaaaaaa-0000-4000-8000-000000000007"}
 """What whoever holds that cluster sends with each change."""
 
@@ -72,6 +77,8 @@ class Story:
                     plain |= {"vmId": _id(world, self.vm or "bare"), "node": "HV01"}
                 case "suspendNode" | "resumeNode":
                     plain |= {"node": "hv01"}
+                case "setFolders":
+                    plain |= {"node": "hv01", "before": FOLDERS, "folder": f"{CSV}\\images"}
                 case _:
                     template = {**template_of("new"), **dict(self.template)}
                     plain |= {"node": "HV01", "name": "new", "template": template}
@@ -164,13 +171,14 @@ M, S, R, C = "moveRole", "startRole", "registerVm", "createVm"
 ROLE, PROCESSOR = "setRole", "setProcessor"
 CLAIM = "claimEpoch"
 SUSPEND, RESUME = "suspendNode", "resumeNode"
+SET_FOLDERS = "setFolders"
 BACKUP, MIGRATING = (
     VmOperationalStatus.BackingUpVirtualMachine,
     VmOperationalStatus.MigratingVirtualMachine,
 )
 FENCED = tuple(
     story
-    for operation in (M, S, ROLE, PROCESSOR, R, C, SUSPEND, RESUME)
+    for operation in (M, S, ROLE, PROCESSOR, R, C, SUSPEND, RESUME, SET_FOLDERS)
     for story in (
         Story(
             operation=operation, untrue="notStopped", prepare=lambda w: w.stop_controllers("CAB")
@@ -202,6 +210,18 @@ ELSEWHERE: tuple[Callable[[World], None], ...] = (
     _vm("bare", paging_path="D:\\paging"),
 )
 """Storage of a VM that other nodes don't reach."""
+BACKSLASH: dict[str, Any] = {"default_folder_shown": "with_backslash"}
+NOT_SHARED = (
+    "D:\\VMs",
+    CSV,
+    f"{CSV}\\",
+    f"{CSV}2\\images",
+    "C:\\ClusterStorage\\images",
+    f"{CSV}\\..\\..\\images",
+    f"{CSV}\\.\\images",
+    f"\\\\?\\{CSV}\\images",
+)
+"""Folders on no cluster shared volume, or at the root of one, or that could lead out of it."""
 STORIES = (
     *FENCED,
     Story(operation=CLAIM, untrue="notStopped", prepare=_parameter("ownernodestop", 1)),
@@ -308,7 +328,7 @@ STORIES = (
     ),
     *(
         Story(operation=o, untrue="nodeHere", changes=(("node", "HV02"),))
-        for o in (SUSPEND, RESUME)
+        for o in (SUSPEND, RESUME, SET_FOLDERS)
     ),
     *(Story(operation=SUSPEND, untrue="nodeUp", prepare=p) for p in NO_PLACE),
     Story(operation=SUSPEND, untrue="othersUp", prepare=lambda w: w.pause_node("hv03")),
@@ -317,6 +337,23 @@ STORIES = (
     Story(operation=SUSPEND, untrue="othersUp", prepare=_node("hv03", flags=NodeFlag.Isolated)),
     Story(operation=SUSPEND, untrue="othersUp", prepare=lambda w: w.avoid_node("HV02")),
     Story(operation=RESUME, untrue="nodeOnlyPaused"),
+    *(Story(operation=SET_FOLDERS, untrue="nodeUp", prepare=p) for p in NO_PLACE),
+    Story(operation=SET_FOLDERS, untrue="foldersUnchanged", prepare=_node("HV01", vm_path=CSV)),
+    Story(
+        operation=SET_FOLDERS,
+        untrue="foldersUnchanged",
+        prepare=lambda w: _set(w, {"doubts": replace(w.doubts, **BACKSLASH)}),
+    ),
+    *(
+        Story(operation=SET_FOLDERS, untrue="folderShared", changes=(("folder", folder),))
+        for folder in NOT_SHARED
+    ),
+    Story(operation=SET_FOLDERS, untrue="folderExists", changes=(("folder", f"{CSV}\\none"),)),
+    Story(
+        operation=SET_FOLDERS,
+        untrue="folderExists",
+        prepare=lambda w: w.set_volume(CSV, online=False),
+    ),
     Story(operation=RESUME, untrue="nodeOnlyPaused", prepare=_drained),
     Story(operation=C, untrue="nameFree", changes=(("name", "Bare"),)),
     Story(operation=C, untrue="roleNameFree", changes=(("name", "ELSEWHERE"),)),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from both_ways import both_ways
 from endpoint_node import DEPLOYED, SCRIPTS, EndpointNode, assemble
-from stories import CLUSTER, FENCE, STORIES, Story, template_of
+from stories import CLUSTER, FENCE, FOLDERS, STORIES, Story, template_of
 
 from controller.adapters.winrm.psrp import ENDPOINT, FUNCTIONS
 from controller.simulator import jea
@@ -27,6 +27,13 @@ WINDOWS = DEPLOYED.parent
 MODULE = (DEPLOYED / "OwnernodeOperations.psm1").read_text(encoding="utf-8")
 INTENT = "11111111-1111-4111-8111-111111111111"
 FAILBACK_OFF = {"setting": "Failback", "before": ["on"], "after": ["off"]}
+FOLDERS_SET = {
+    **FENCE,
+    "intent": INTENT,
+    "node": "HV01",
+    "before": FOLDERS,
+    "folder": "C:\\ClusterStorage\\Volume1\\images",
+}
 SET = {**FENCE, "intent": INTENT, "vmId": INTENT, "node": "HV01", **FAILBACK_OFF}
 
 
@@ -229,6 +236,18 @@ def test_a_change_is_made(
 
 
 @pytest.mark.engine
+def test_the_folders_of_the_node_are_set(endpoint: EndpointNode) -> None:
+    """The same of the one change that is of a node's own settings."""
+
+    def arguments(world: World) -> dict[str, Any]:
+        return FOLDERS_SET
+
+    ours, theirs = both_ways(endpoint, CLUSTER, "setFolders", arguments)
+    assert len(ours.commands) == 1
+    assert ours == theirs
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize("operation", ["registerVm", "createVm"])
 def test_a_job_does_what_the_agent_s_does(endpoint: EndpointNode, operation: str) -> None:
     """In a process of its own, which the session watches; of a template every part arrives."""
@@ -261,6 +280,10 @@ BAD_ARGUMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("setRole", {**SET, "after": ["$(Get-VM)"]}),
     ("setRole", {**SET, "after": []}),
     ("setProcessor", {**FENCE, "intent": INTENT, "vmId": "*", "node": "HV01"}),
+    ("setFolders", {**FOLDERS_SET, "folder": "C:\\ClusterStorage\\Volume1"}),
+    ("setFolders", {**FOLDERS_SET, "folder": "C:\\ClusterStorage\\Volume1\\..\\..\\VMs"}),
+    ("setFolders", {**FOLDERS_SET, "folder": "C:\\ClusterStorage\\Volume1\\$(Get-VM)"}),
+    ("setFolders", {**FOLDERS_SET, "before": ["D:\\VMs"]}),
     (
         "registerVm",
         {**FENCE, "intent": INTENT, "vmId": INTENT, "node": "HV01", "accepts": ["$(Get-VM)"]},

@@ -58,6 +58,7 @@ def test_the_stories_leave_no_condition_out() -> None:
         "claimEpoch",
         "suspendNode",
         "resumeNode",
+        "setFolders",
     }
     assert told == listed
 
@@ -115,6 +116,7 @@ CHANGES = [
     "claimEpoch",
     "suspendNode",
     "resumeNode",
+    "setFolders",
 ]
 
 

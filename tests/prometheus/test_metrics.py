@@ -86,6 +86,8 @@ def test_the_report_stands_in_the_metrics() -> None:
     assert value(page, "ownernode_logon_failures_total") == 1
     assert value(page, "ownernode_node_up", node="N1") == 1
     assert value(page, "ownernode_node_up", node="N3") == 0
+    assert value(page, "ownernode_node_default_paths_wrong", node="N2") == 1
+    assert value(page, "ownernode_node_default_paths_wrong", node="N1") == 0
     assert value(page, "ownernode_observation_complete") == 0
     assert value(page, "ownernode_last_successful_cycle_timestamp_seconds") == 0
     revision = {"source": "placements", "revision": "rev-1"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from controller.model.checks import CheckVerdict
-from controller.model.plan import Action, Hold, MaintenanceStanding
+from controller.model.plan import Action, FolderStanding, Hold, MaintenanceStanding
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from controller.planning.sentences import change_words
 from tests.support.virtual_time import EPOCH
@@ -74,6 +74,11 @@ class Narrator:
         for maintenance in report.plan.maintenances:
             said = _maintenance(maintenance, report.plan.hold_for(maintenance.key))
             self._once(f"node {maintenance.key}", said)
+        for found in report.plan.folders:
+            said = _folders(found, report.plan.hold_for(found.key))
+            self._once(f"folders of {found.node}", said)
+        wrong = {f"folders of {found.node}" for found in report.plan.folders}
+        self._no_longer("folders of ", wrong, "has nothing to say of the folders of {} any more")
         for outcome in report.outcomes:
             self.say(self._who, _answer(outcome))
         state = "converged" if report.converged else "not converged"
@@ -105,6 +110,12 @@ def _maintenance(standing: MaintenanceStanding, hold: Hold | None) -> str:
     left = "".join(f"; {vm.vm} {vm.why}" for vm in standing.remaining)
     held = f"; held: {hold.reason}{_evidence(hold)}" if hold is not None else ""
     return f"maintenance of {standing.node} is {standing.phase}{left}{held}"
+
+
+def _folders(standing: FolderStanding, hold: Hold | None) -> str:
+    held = f"; held: {hold.reason}{_evidence(hold)}" if hold is not None else ""
+    wanted = f", not {standing.declared}" if standing.declared else ""
+    return f"{standing.node} puts VMs in {standing.vms}, disks in {standing.disks}{wanted}{held}"
 
 
 def _evidence(hold: Hold) -> str:

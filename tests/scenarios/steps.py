@@ -11,7 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controller.model.control import Demand, Verb
+from controller.simulator.inventory import File
 from controller.simulator.states import Stage, VmOperationalStatus
+from controller.simulator.storage import create_file
 from tests.support.in_process import Disturbance
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _COMMANDS = {
     "setting": ("setRole", "Configure"),
     "suspension": ("suspendNode", "SuspendNode"),
     "resumption": ("resumeNode", "ResumeNode"),
+    "folders": ("setFolders", "ConfigureNode"),
 }
 """Word -> (operation of docs/protocol.md, kind of action)."""
 _WORK = {
@@ -126,6 +129,16 @@ def _limits_owners(play: "Play", m: re.Match[str]) -> None:
 def _allows_failback(play: "Play", m: re.Match[str]) -> None:
     role = play.site.world.role(m["vm"])
     play.site.world.set_preferred_owners(m["vm"], role.preferred, failback=True)
+
+
+def _names_folder(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.node(m["node"]).vm_path = m["path"]
+
+
+def _makes_folder(play: "Play", m: re.Match[str]) -> None:
+    world = play.site.world
+    node = next(iter(world.cluster.nodes.values()))
+    create_file(world.cluster, node, File(path=m["path"], is_folder=True))
 
 
 def _pauses(play: "Play", m: re.Match[str]) -> None:
@@ -289,6 +302,8 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"admin unlocks {_VM}", _unlocks),
     (rf"admin lets {_VM} run on (?P<nodes>.+) only", _limits_owners),
     (rf"admin allows the failback of {_VM}", _allows_failback),
+    (rf"admin makes (?P<path>\S+) the folder for VMs on {_NODE}", _names_folder),
+    (r"admin makes the folder (?P<path>\S+)", _makes_folder),
     (rf"admin pauses {_NODE}", _pauses),
     (rf"admin drains {_NODE}", _drains),
     (rf"admin resumes {_NODE}", _resumes),

@@ -75,6 +75,13 @@ def check_ends(play: Play, ends: Mapping[str, Any]) -> None:
                 assert len(play.world.commands) == wanted, play.world.commands
             case "roles":
                 assert {name: _settings(play, name) for name in wanted} == wanted
+            case "folders":
+                nodes = play.world.cluster.nodes.values()
+                found = {node.name: [node.vm_path, node.vhd_path] for node in nodes}
+                assert {name: found[name] for name in wanted} == wanted
+            case "folders told":
+                assert play.report is not None
+                assert [f.node for f in play.report.plan.folders] == wanted
             case "compatible":
                 vms = {name: play.world.vm(name).processor_compatibility for name in wanted}
                 assert vms == wanted

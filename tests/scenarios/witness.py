@@ -38,6 +38,7 @@ CHANGING = frozenset(
         "Set-VMDvdDrive",
         "Set-VMNetworkAdapterVlan",
         "Set-VMFirmware",
+        "Set-VMHost",
     }
 )
 

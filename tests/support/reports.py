@@ -23,6 +23,7 @@ from controller.model.plan import (
     ActionKind,
     ActionReason,
     Certificate,
+    FolderStanding,
     Hold,
     HoldReason,
     Impossible,
@@ -106,6 +107,10 @@ def plan() -> Plan:
         certificate=Certificate(
             cost_gib=12.0, lower_bound_gib=12.0, proved_optimal=True, moves=1, hops=0,
             moves_lower_bound=1, seconds_estimated=12.0, seconds_lower_bound=12.0,
+        ),
+        folders=(
+            FolderStanding(key="folders:n2", node="N2", vms="C:\\VMs", disks="C:\\Disks",
+                           declared=None),
         ),
     )  # fmt: skip
 

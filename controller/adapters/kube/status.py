@@ -20,7 +20,7 @@ from controller.model.plan import Verdict
 from controller.model.policy import Mode
 from controller.model.report import ClusterReport, VMReport
 from controller.planning.approvals import waiting_for_approval
-from controller.planning.sentences import hold_sentence, why
+from controller.planning.sentences import change_words, folders_sentence, hold_sentence, why
 
 ACTIONS_MAX: Final = 20
 """Of a plan, in a status: enough to decide by; the rest is counted, and in `ownernode plan`."""
@@ -161,7 +161,8 @@ def _plan(report: ClusterReport) -> Json:
         "digest": plan.digest,
         "actions": dict(sorted(Counter(a.kind.value for a in plan.actions).items())),
         "first": [
-            f"{a.kind} {a.vm}: {a.source or 'nowhere'} -> {a.target}, because {why(a)}"
+            f"{a.kind} {a.vm}: {a.source or 'nowhere'} -> {a.target}"
+            f"{f', {change_words(a.change)}' if a.change else ''}, because {why(a)}"
             for a in plan.actions[:ACTIONS_MAX]
         ],
     }
@@ -181,6 +182,11 @@ def _conditions_of_cluster(report: ClusterReport) -> Iterator[Condition]:
         reason="Seen" if complete else "NotSeen",
         message=gaps,
     )
+    if report.plan.folders:
+        told = " ".join(
+            folders_sentence(f, report.plan.hold_for(f.key)) for f in report.plan.folders
+        )
+        yield Condition(type="DefaultPaths", status="False", reason="NotAsDeclared", message=told)
     waiting = [vm for vm in report.vms if vm.verdict is not Verdict.SETTLED]
     told = f"{len(report.vms) - len(waiting)} of {len(report.vms)} declared VMs are settled."
     holds = " ".join(f"Held because {hold_sentence(h)}." for h in report.cluster_holds)

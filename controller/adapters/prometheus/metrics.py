@@ -143,8 +143,10 @@ class Metrics:
         yield from _of_plan(report)
         if self._per_vm:
             yield from _of_each_vm(report)
+        wrong = {standing.node for standing in report.plan.folders}
         for node in report.nodes:
             yield from _of_node(node, known.observed_at.get(node.name))
+            yield "ownernode_node_default_paths_wrong", (node.name,), float(node.name in wrong)
         oldest = min(known.drifted_since.values(), default=report.completed_at)
         age_seconds = (report.completed_at - oldest).total_seconds()
         yield "ownernode_drifted_vms", (), len(known.drifted_since)

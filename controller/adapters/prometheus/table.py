@@ -48,6 +48,7 @@ class Operation(StrEnum):
     CLAIM = "claimEpoch"
     SUSPEND_NODE = "suspendNode"
     RESUME_NODE = "resumeNode"
+    SET_FOLDERS = "setFolders"
 
 
 class Brake(StrEnum):
@@ -193,6 +194,12 @@ _GAUGES = (
         name="ownernode_node_up",
         kind=Kind.GAUGE,
         help="1 while the node is Up in the cluster and answered in the last cycle.",
+        labels=(_NODE,),
+    ),
+    Metric(
+        name="ownernode_node_default_paths_wrong",
+        kind=Kind.GAUGE,
+        help="1 where the node's default folders are not as defaultPaths would have them.",
         labels=(_NODE,),
     ),
     Metric(

@@ -92,6 +92,11 @@ def command_for(action: Action, intent_id: str, fence: Fence) -> tuple[str, str,
             return action.target, "suspendNode", given | {"node": action.target}
         case ActionKind.RESUME_NODE:
             return action.target, "resumeNode", given | {"node": action.target}
+        case ActionKind.CONFIGURE_NODE:
+            change = action.change
+            assert change is not None, "a setting is written by a change"
+            given |= {"node": action.target, "before": list(change.before)}
+            return action.target, "setFolders", given | {"folder": change.after[0]}
         case _:
             assert_never(action.kind)
 

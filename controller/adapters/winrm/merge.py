@@ -253,6 +253,8 @@ def _with_hardware(node: NodeObserved, facts: HardwareFacts, at: datetime) -> No
         vm_versions=facts.vm_versions,
         switches=tuple(name for name, _ in facts.switches),
         domain_joined=facts.domain_joined,
+        vm_folder=facts.vm_folder,
+        disk_folder=facts.disk_folder,
         switches_inner=tuple(name for name, kind in facts.switches if kind != SWITCH_EXTERNAL),
     )
 

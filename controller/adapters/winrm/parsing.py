@@ -71,6 +71,8 @@ class HardwareFacts:
     processor_family: str | None
     processors_logical: int
     migrations_max: int
+    vm_folder: str | None
+    disk_folder: str | None
     vm_versions: tuple[str, ...]
     switches: tuple[tuple[str, int], ...]
     """Name and VMSwitchType."""
@@ -257,6 +259,8 @@ def _own(own: Part) -> SelfFacts:
             processor_family=hardware.optional_text("processorFamily"),
             processors_logical=hardware.number("processorsLogical"),
             migrations_max=hardware.number("migrationsMax"),
+            vm_folder=hardware.optional_text("vmPath"),
+            disk_folder=hardware.optional_text("vhdPath"),
             vm_versions=hardware.texts("vmVersions"),
             switches=tuple((s.text("name"), s.number("type")) for s in hardware.parts("switches")),
         )

@@ -50,6 +50,7 @@ FUNCTIONS: Mapping[str, str] = {
     "createVm": "Invoke-OwnernodeCreateVm",
     "suspendNode": "Invoke-OwnernodeSuspendNode",
     "resumeNode": "Invoke-OwnernodeResumeNode",
+    "setFolders": "Invoke-OwnernodeSetFolders",
 }
 ANSWERS_BYTES_MAX = 2 * PACKED_CHARACTERS_MAX
 """All that a node may say to one call: base64 of a reply in base64, and little beside it."""

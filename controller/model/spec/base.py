@@ -166,6 +166,16 @@ SharedFolder = Annotated[
     AfterValidator(_without_devices),
 ]
 # A file at the root of a volume slows the whole volume (Microsoft KB2928127).
+SharedSubfolder = Annotated[
+    str,
+    Text(
+        f"{_SHARED}(\\\\{_SEGMENT})+",
+        "a folder below a cluster shared volume, such as C:\\ClusterStorage\\Volume1\\VMs, "
+        f"{_PLAIN}",
+        240,
+    ),
+    AfterValidator(_without_devices),
+]
 DiskPath = Annotated[
     str,
     Text(

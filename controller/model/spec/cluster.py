@@ -27,6 +27,7 @@ from controller.model.spec.base import (
     ObjectName,
     Part,
     Resource,
+    SharedSubfolder,
     Spec,
     exactly_one,
     exactly_one_rule,
@@ -228,6 +229,14 @@ class Timing(Part):
 class FailoverClusterSpec(Spec):
     """How to reach a cluster, and the limits within which it may be changed."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rule(
+            "has(self.defaultFolder) ? self.defaultPaths != 'Ignore' : "
+            "self.defaultPaths != 'Manage'",
+            "defaultPaths Manage needs a defaultFolder, which means nothing with Ignore",
+        )
+    )
+
     connection: Connection = Field(description="How the nodes are reached.")
     mode: Literal["Observe", "Suggest", "Enforce"] = Field(
         default="Observe",
@@ -263,6 +272,16 @@ class FailoverClusterSpec(Spec):
         description="What to do about owner lists, failback, priority and anti-affinity in the "
         "cluster itself.",
     )
+    default_paths: Literal["Ignore", "Report", "Manage"] = Field(
+        default="Ignore",
+        description="What to do about the folders in which each node puts new VMs and new disks "
+        "where nobody names another: Report those that other nodes don't reach, or Manage them.",
+    )
+    default_folder: SharedSubfolder | None = Field(
+        default=None,
+        description="The folder for both, on every node; it must exist. With Report, any other is "
+        "told; with Manage, it is set.",
+    )
     balancer: Literal["Refuse", "Coexist"] = Field(
         default="Refuse",
         description="What Enforce does while the cluster's own balancer is on.",
@@ -284,6 +303,12 @@ class FailoverClusterSpec(Spec):
                 message=f"means nothing with authentication {connection.authentication}",
                 expected="authentication: NTLM",
             )
+        if self.default_paths == "Manage" and self.default_folder is None:
+            message, expected = "Manage does not say where they are to be", "a defaultFolder"
+            yield Contradiction(at=("defaultPaths",), message=message, expected=expected)
+        if self.default_paths == "Ignore" and self.default_folder is not None:
+            message, expected = "means nothing while they are ignored", "defaultPaths: Report"
+            yield Contradiction(at=("defaultFolder",), message=message, expected=expected)
         yield from repeated(connection.nodes, "connection", "nodes")
         yield from repeated(self.allowed_namespaces, "allowedNamespaces")
         folded: dict[str, str] = {}

@@ -25,6 +25,7 @@ from controller.planning.guards import (
     vm_state,
 )
 from controller.planning.guards.change import canary_width, domain_at_work
+from controller.planning.holds import Declared
 from controller.planning.standing import Case
 from controller.planning.view import View
 
@@ -32,6 +33,7 @@ __all__ = [
     "CLUSTER_GUARDS",
     "CONFIGURE_GUARDS",
     "DRAFT_GUARDS",
+    "FOLDER_GUARDS",
     "MOVE_GUARDS",
     "REGISTER_GUARDS",
     "RESUME_GUARDS",
@@ -43,6 +45,7 @@ __all__ = [
     "create_hold",
     "domain_at_work",
     "draft_holds",
+    "folders_hold",
     "move_hold",
     "register_hold",
     "resume_hold",
@@ -52,7 +55,7 @@ __all__ = [
 
 ClusterGuard = Callable[[View, Sequence[Case]], Hold | None]
 VMGuard = Callable[[View, VMDesired, VMObserved], Hold | None]
-NodeGuard = Callable[[View, MaintenanceDesired, NodeObserved], Hold | None]
+NodeGuard = Callable[[View, Declared, NodeObserved], Hold | None]
 DraftGuard = Callable[[View, Sequence[Action]], Iterator[Hold]]
 
 CLUSTER_GUARDS: tuple[ClusterGuard, ...] = (
@@ -138,6 +141,13 @@ RESUME_GUARDS: tuple[NodeGuard, ...] = (
     node.resume_refused,
     node.node_fails,
 )
+FOLDER_GUARDS: tuple[NodeGuard, ...] = (
+    node.in_maintenance,
+    node.not_up,
+    node.folder_not_shared,
+    node.folders_refused,
+    node.node_fails,
+)
 DRAFT_GUARDS: tuple[DraftGuard, ...] = (
     change.approval_needed,
     permission.target_paused,
@@ -186,6 +196,12 @@ def suspend_hold(view: View, want: MaintenanceDesired, seen: NodeObserved) -> Ho
 def resume_hold(view: View, want: MaintenanceDesired, seen: NodeObserved) -> Hold | None:
     """The first reason not to resume this node now."""
     return next((h for g in RESUME_GUARDS if (h := g(view, want, seen)) is not None), None)
+
+
+def folders_hold(view: View, want: Declared, seen: NodeObserved, change: Change) -> Hold | None:
+    """The first reason not to set the default folders of this node now."""
+    hold = next((h for g in FOLDER_GUARDS if (h := g(view, want, seen)) is not None), None)
+    return hold or pace.setting_rests(view, want, change)
 
 
 def create_hold(view: View, want: VMDesired) -> Hold | None:

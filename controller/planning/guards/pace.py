@@ -30,6 +30,7 @@ NOT_SHOWN_BY_A_LOOK: Final = frozenset(
         "disksExist",
         "mediaExists",
         "volumeHasRoom",
+        "folderExists",
     }
 )
 """Conditions of docs/protocol.md: refused by one of the others, the next look tells why."""
@@ -147,7 +148,7 @@ def configure_refused(view: View, want: VMDesired, seen: VMObserved) -> Hold | N
     return refused(view, want, ActionKind.CONFIGURE)
 
 
-def setting_rests(view: View, want: VMDesired, change: Change) -> Hold | None:
+def setting_rests(view: View, want: Declared, change: Change) -> Hold | None:
     """What we set and somebody set back is not set again at once: two would write for ever."""
     written = [
         i.closed_at

@@ -378,6 +378,22 @@ function Set-VMFirmware {
     Invoke-World 'Set-VMFirmware' $PSBoundParameters
 }
 
+function Set-VMHost {
+    [CmdletBinding(SupportsShouldProcess)]
+    param(
+        [Parameter(ParameterSetName = 'CimSession', Mandatory)]
+        [object[]]$CimSession,
+        [Parameter(ParameterSetName = 'ComputerName')]
+        [string[]]$ComputerName,
+        [Parameter(ParameterSetName = 'ComputerName')]
+        [object[]]$Credential,
+        [switch]$Passthru,
+        [string]$VirtualHardDiskPath,
+        [string]$VirtualMachinePath
+    )
+    Invoke-World 'Set-VMHost' $PSBoundParameters
+}
+
 function Set-VMMemory {
     [CmdletBinding(SupportsShouldProcess)]
     param(

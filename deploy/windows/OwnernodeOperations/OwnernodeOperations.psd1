@@ -10,7 +10,7 @@
         'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
         'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor', 'Invoke-OwnernodeRegisterVm',
         'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace',
-        'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode'
+        'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode', 'Invoke-OwnernodeSetFolders'
     )
     CmdletsToExport   = @()
     VariablesToExport = @()

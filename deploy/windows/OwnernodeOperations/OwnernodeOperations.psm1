@@ -285,10 +285,27 @@ function Invoke-OwnernodeResumeNode {
     Get-Answer 'resumeNode' $CallId $PSBoundParameters
 }
 
+function Invoke-OwnernodeSetFolders {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9-]{1,64}\z')][string]$CallId,
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][ValidateRange(0, 2147483647)][int]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][ValidatePattern('\A[A-Za-z0-9_-]{1,15}\z')][string]$Node,
+        [Parameter(Mandatory = $true)][ValidateCount(2, 2)]
+        [ValidatePattern('\A[^\x00-\x1f]{1,1024}\z')][string[]]$Before,
+        [Parameter(Mandatory = $true)][ValidateLength(1, 240)]
+        [ValidatePattern('\A[A-Za-z]:(\\[A-Za-z0-9_]([A-Za-z0-9 ._()-]*[A-Za-z0-9_()-])?){3,}\z')]
+        [string]$Folder
+    )
+    Get-Answer 'setFolders' $CallId $PSBoundParameters
+}
+
 Export-ModuleMember -Function @(
     'Invoke-OwnernodePing', 'Invoke-OwnernodeDoctor', 'Invoke-OwnernodeObserve',
     'Invoke-OwnernodeClaimEpoch', 'Invoke-OwnernodeMoveRole', 'Invoke-OwnernodeStartRole',
     'Invoke-OwnernodeSetRole', 'Invoke-OwnernodeSetProcessor',
     'Invoke-OwnernodeRegisterVm', 'Invoke-OwnernodeCreateVm', 'Invoke-OwnernodeMoveTrace',
-    'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode'
+    'Invoke-OwnernodeSuspendNode', 'Invoke-OwnernodeResumeNode', 'Invoke-OwnernodeSetFolders'
 )

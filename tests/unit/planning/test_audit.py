@@ -381,7 +381,7 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
 def test_the_plan_as_it_was_made_is_sound() -> None:
     """Every kind of work at once, and no finding."""
     assert BUSY.findings() == set()
-    on_nodes = {ActionKind.SUSPEND_NODE, ActionKind.RESUME_NODE}
+    on_nodes = {ActionKind.SUSPEND_NODE, ActionKind.RESUME_NODE, ActionKind.CONFIGURE_NODE}
     assert {a.kind for a in BUSY.plan.actions} == set(ActionKind) - on_nodes
     assert HOP.reason is ActionReason.HOP
     assert RETURN.reason is ActionReason.HOP_RETURN

@@ -40,6 +40,7 @@ def test_every_guard_has_its_row() -> None:
         *guards.CONFIGURE_GUARDS,
         *guards.SUSPEND_GUARDS,
         *guards.RESUME_GUARDS,
+        *guards.FOLDER_GUARDS,
         *guards.DRAFT_GUARDS,
     )
     there = {f"{guard.__module__.rsplit('.', 1)[-1]}.{guard.__name__}" for guard in tables}

@@ -227,6 +227,14 @@ def test_a_pause_may_be_logged_or_not(choice: str, seconds: float, logged: int |
     assert events == ([("HV01", logged, f"{seconds:g}")] if logged else [])
 
 
+def test_a_default_folder_may_be_shown_with_a_backslash() -> None:
+    """default_folder_shown: two spellings of one folder are one folder."""
+    sim = world(more="doubts: {defaultFolderShown: with_backslash}")
+    sim.node("HV01").vm_path = "C:\\ClusterStorage\\Volume1\\VMs"
+    shown = one(sim, "HV01", "Get-VMHost")["VirtualMachinePath"]
+    assert shown == "C:\\ClusterStorage\\Volume1\\VMs\\"
+
+
 def test_every_doubt_is_played_somewhere() -> None:
     """A switch without a test of its other choice would be decoration."""
     here = __file__

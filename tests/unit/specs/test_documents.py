@@ -6,6 +6,8 @@ from controller.adapters.specs.documents import OPERATOR_KINDS, PLACEMENT_KINDS,
 from controller.model.spec import KINDS
 from tests.unit.specs.writing import CLUSTER, many, only, placement, read, said, small
 
+FOLDER = r"defaultFolder: C:\ClusterStorage\Volume1\VMs"
+
 
 def test_full_placement_and_cluster_are_right() -> None:
     """The documents of the design can be written, but for what is not built yet."""
@@ -234,6 +236,18 @@ def test_wish_that_contradicts_itself_is_refused(old: str, new: str, finding: st
         ("spec:\n", "spec:\n  interval: 0s\n", "a duration from 1s to 1h"),
         ("spec:\n", "spec:\n  interval: 1.5m\n", "a duration from 1s to 1h"),
         ("spec:\n", "spec:\n  migration: {perNode: 3}\n", "can never be reached with perCluster 2"),
+        ("spec:\n", "spec:\n  defaultPaths: Manage\n", "does not say where they are to be"),
+        ("spec:\n", f"spec:\n  {FOLDER}\n", "means nothing while they are ignored"),
+        *(
+            ("spec:\n", f"spec:\n  defaultPaths: Report\n  {folder}\n", "a folder below a cluster")
+            for folder in (
+                FOLDER.replace("\\VMs", ""),
+                FOLDER.replace("\\VMs", "\\"),
+                FOLDER.replace("VMs", ".."),
+                FOLDER.replace("C:\\ClusterStorage", "D:"),
+                "defaultFolder: '\\\\files\\vms'",
+            )
+        ),
         ("spec:\n", "spec:\n  capacity: {memoryReserve: 101%}\n", "a percentage such as 10%"),
         ("spec:\n", "spec:\n  capacity: {memoryReserve: 10}\n", "put it in quotes, '10'"),
     ],

@@ -62,6 +62,8 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "spec.brakes.cooldown": f"{HERE}::test_cooldown_holds_a_vm_that_was_just_moved",
         "spec.allowedNamespaces": f"{HERE}::test_namespace_counts_only_where_it_is_allowed",
         "spec.nativePolicy": "native_manage",
+        "spec.defaultPaths": "default_paths_report",
+        "spec.defaultFolder": "default_paths_manage",
         "spec.balancer": "balancer_coexist",
         "spec.foreignMoves.respect": "administrators_move",
         "spec.timing.settle": (f"{HERE}::test_settle_time_decides_when_a_lost_command_is_not_done"),

@@ -324,6 +324,29 @@ $Conditions = @{
         if ($node.state -ne 2) { return New-Finding $node.state }
         if ($node.drain -ne 0) { New-Finding ('drain {0}' -f $node.drain) }
     }
+    foldersUnchanged = {
+        param($Case)
+        $hypervisor = @(Get-VMHost)[0]
+        $folders = @($hypervisor.VirtualMachinePath, $hypervisor.VirtualHardDiskPath)
+        $now = [string]::Join(', ', [string[]]$folders)
+        if (-not (Test-SameName $now ([string]::Join(', ', $Case['before'])))) { New-Finding $now }
+    }
+    folderShared = {
+        param($Case)
+        $folder = $Case['folder']
+        $volume = Find-Volume @(Get-VolumeEntries) $folder
+        if ($null -eq $volume -or (Test-SameName $volume['path'] $folder)) {
+            return New-Finding $folder
+        }
+        foreach ($part in $folder.Split('\')) {
+            if ($part -in '', '.', '..') { return New-Finding $folder }
+        }
+    }
+    folderExists = {
+        param($Case)
+        $missing = Find-Path $Case['folder'] $false
+        if ($null -ne $missing) { New-Finding $missing }
+    }
     nameFree = {
         param($Case)
         foreach ($vm in @(Get-VM)) {

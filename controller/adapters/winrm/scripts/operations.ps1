@@ -30,6 +30,9 @@ $CreateConditions = $FenceConditions + @(
 )
 $SuspendConditions = $FenceConditions + @('nodeHere', 'nodeUp', 'othersUp')
 $ResumeConditions = $FenceConditions + @('nodeHere', 'nodeOnlyPaused')
+$SetFoldersConditions = $FenceConditions + @(
+    'nodeHere', 'nodeUp', 'foldersUnchanged', 'folderShared', 'folderExists'
+)
 
 function Get-Submitted {
     return [ordered]@{ outcome = 'submitted' }
@@ -230,5 +233,25 @@ function Invoke-ResumeNode {
     $refusal = Find-Refusal $ResumeConditions $case
     if ($null -ne $refusal) { return $refusal }
     $null = Resume-ClusterNode -InputObject $case['local'] -Failback NoFailback
+    return Get-Submitted
+}
+
+# Names the folder for new VMs and new disks of this node, where nobody names another. Nothing that
+# exists is moved, and no folder is made.
+function Invoke-SetFolders {
+    param(
+        [Parameter(Mandatory = $true)][guid]$Intent,
+        [Parameter(Mandatory = $true)][long]$Epoch,
+        [Parameter(Mandatory = $true)][guid]$Holder,
+        [Parameter(Mandatory = $true)][string]$Node,
+        [Parameter(Mandatory = $true)][string[]]$Before,
+        [Parameter(Mandatory = $true)][string]$Folder
+    )
+    # Whatever comes of it, the next look reads them anew.
+    $Kept.Remove('')
+    $case = New-Case $Epoch $Holder @{ node = $Node; before = $Before; folder = $Folder }
+    $refusal = Find-Refusal $SetFoldersConditions $case
+    if ($null -ne $refusal) { return $refusal }
+    $null = Set-VMHost -VirtualMachinePath $Folder -VirtualHardDiskPath $Folder
     return Get-Submitted
 }

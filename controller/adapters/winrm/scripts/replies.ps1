@@ -16,6 +16,7 @@ $Operations = @{
     claimEpoch   = 'Invoke-ClaimEpoch'
     suspendNode  = 'Invoke-SuspendNode'
     resumeNode   = 'Invoke-ResumeNode'
+    setFolders   = 'Invoke-SetFolders'
 }
 
 function ConvertTo-Payload($Value) {
