@@ -23,10 +23,10 @@ from rich.text import Text
 from controller.cli.tables import clean
 from controller.model.checks import CheckVerdict
 from controller.model.names import same_name
-from controller.model.plan import Verdict
+from controller.model.plan import ActionKind, HoldReason, Verdict
 from controller.model.policy import GIB
 from controller.model.report import ClusterReport, VMReport
-from controller.planning.sentences import hold_sentence, waiting, why
+from controller.planning.sentences import stage_words, waiting, why
 from controller.settings import told
 
 EVENTS_KEPT = 8
@@ -50,6 +50,7 @@ _STYLES = {
     Verdict.CONFLICT: "red",
     Verdict.IMPOSSIBLE: "red",
 }
+_SAID = {CheckVerdict.WARNS: "warning", CheckVerdict.BLOCKS: "not possible"}
 _MARKS = {"green": "✓", "bold blue": "»", "yellow": "!", "dim": "?", "red": "✗"}
 
 
@@ -94,8 +95,10 @@ class Watch:
         """Take the report of one cycle."""
         self._report = report
         self._reasons |= {action.key: why(action) for action in report.plan.ready()}
+        shown = {vm.sentence for vm in report.vms if vm.migration is not None and vm.hold is None}
         for event in report.events:
-            self.tell(event)
+            if event not in shown:  # How far a move is says that it moves.
+                self.tell(event)
         if self._live is not None:
             self._refresh()
         else:
@@ -122,17 +125,15 @@ class Watch:
         self._live.update(Group(*_fitted(sections, console)), refresh=True)
 
     def _print_progress(self, report: ClusterReport) -> None:
-        now = {vm.key: f"{vm.vm}: {_way(vm)}" for vm in report.vms if _is_busy(vm)}
+        now = {vm.key: f"{vm.vm}: {_way(vm)}" for vm in report.vms if vm.migration is not None}
         for key, sentence in now.items():
             if self._progress.get(key) != sentence:
                 _line(clean(f"  {sentence}"))
         self._progress = now
 
     def _print_standing(self, report: ClusterReport) -> None:
-        """What holds everything, and what warns; what holds one VM is among the events."""
-        holds = (f"Nothing is done: {hold_sentence(hold)}." for hold in report.cluster_holds)
-        warnings = (f"{vm}: warning: {text}." for vm, text in _warnings(report))
-        now = frozenset((*holds, *warnings))
+        """What the high-availability reports say against a VM; the rest is among the events."""
+        now = frozenset(f"High availability of {vm}: {text}." for vm, text in _warnings(report))
         for sentence in sorted(now - self._said):
             _line(clean(sentence))
         self._said = now
@@ -189,10 +190,10 @@ def cluster_sections(
 def _warnings(report: ClusterReport) -> list[tuple[str, str]]:
     """VM and finding of each check for high availability that does not simply pass."""
     return [
-        (vm.vm, f"{check.name} {check.found}: {check.remedy}")
+        (vm.vm, f"{_SAID[check.verdict]}, {check.name} {check.found}; {check.remedy}")
         for vm in report.vms
         for check in vm.ha
-        if check.verdict in (CheckVerdict.WARNS, CheckVerdict.BLOCKS)
+        if check.verdict in _SAID
     ]
 
 
@@ -279,6 +280,8 @@ def _note(vm: VMReport) -> str:
     target = _target(vm) or vm.declared
     if vm.verdict in (Verdict.MISPLACED, Verdict.MOVING) and not same_name(target, vm.owner):
         return f"→ {target or 'elsewhere'}"
+    if vm.hold is not None and vm.hold.reason is HoldReason.PREFLIGHT:
+        return "preflight fails"
     return "not HA" if vm.verdict is Verdict.UNREGISTERED else vm.verdict.value
 
 
@@ -295,12 +298,10 @@ def _is_busy(vm: VMReport) -> bool:
 def _way(vm: VMReport) -> str:
     """What is under way with the VM, and how far it is."""
     if vm.migration is not None:
-        share = vm.migration.progress_percent
-        percent = f" {share}%" if share is not None else ""
-        way = f"{vm.migration.source} → {_target(vm) or '?'}"
-        return f"{way} {vm.migration.phase.value.lower()}{percent}"
+        return f"{vm.migration.source} → {_target(vm) or '?'}, {stage_words(vm.migration)}"
     if vm.intent is not None:
-        return f"{vm.intent.kind} on {vm.intent.target}"
+        towards = "to" if vm.intent.kind == ActionKind.MOVE else "on"
+        return f"ordered: {vm.intent.kind.lower()} {towards} {vm.intent.target}"
     return vm.verdict.value
 
 

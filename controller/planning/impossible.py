@@ -85,7 +85,6 @@ def _impossible(view: View, case: Case, lasting: Mapping[str, list[CheckResult]]
     rules = _fewest_rules(list(lasting.values()))
     details = sorted({u.found for us in lasting.values() for u in us if u.name in rules})
     nearest = min(lasting, key=lambda name: (len(lasting[name]), fold(name)))
-    unknown = rules == (CheckName.NODE_EXISTS,)
     wished = "possible" if not case.want.allows(case.home) else "preferred"
     impossible = Impossible(
         vms=(case.want.title,),
@@ -95,12 +94,20 @@ def _impossible(view: View, case: Case, lasting: Mapping[str, list[CheckResult]]
         + ".",
         resolution=" and ".join(u.remedy for u in lasting[nearest]),
     )
-    hold = hold_on(
-        case.want,
-        HoldReason.NODE_UNKNOWN if unknown else HoldReason.RULES_CONFLICT,
-        action=ActionKind.MOVE,
-        found="; ".join(details),
-    )
+    found, kind = "; ".join(details), ActionKind.MOVE
+    if rules == (CheckName.NODE_EXISTS,):
+        hold = hold_on(case.want, HoldReason.NODE_UNKNOWN, action=kind, found=found)
+    elif CheckName.POSSIBLE in rules:
+        hold = hold_on(case.want, HoldReason.RULES_CONFLICT, action=kind, found=found)
+    else:
+        hold = hold_on(
+            case.want,
+            HoldReason.PREFLIGHT,
+            action=kind,
+            check=", ".join(impossible.rules),
+            found=found,
+            remedy=impossible.resolution,
+        )
     return Stuck(verdict=Verdict.IMPOSSIBLE, hold=hold, impossible=impossible)
 
 

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from controller.model.desired import VMDesired
 from controller.model.failures import in_words
 from controller.model.history import ForeignMove, Intent, IntentState
+from controller.model.observed import Migration, MigrationPhase
 from controller.model.plan import (
     Action,
     ActionKind,
@@ -102,7 +103,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     HoldReason.NODE_FAILURES: "after it, the VMs of {nodes} could not be restarted elsewhere",
     HoldReason.NODE_LIMIT: "{node} has as many moves as it may have at once",
     HoldReason.CLUSTER_LIMIT: "the cluster has as many moves as it may have at once",
-    HoldReason.PREFLIGHT: "it can't be moved or started as it is: {found}; {remedy}",
+    HoldReason.PREFLIGHT: "preflight fails: {found}; {remedy}",
     HoldReason.FAULT_DOMAIN: "VMs of one fault domain move at a time: {domain_at_work} is at work,"
     " and it is in {domain}",
     HoldReason.TARGET_UNFIT: "no node that it may go to takes it now: {found}{nodes}{host}",
@@ -208,6 +209,23 @@ def action_sentence(action: Action) -> str:
         case _:
             assert_never(action.kind)
     return f"{what}: {why(action)}"
+
+
+STAGES: Final[dict[MigrationPhase, str]] = {
+    MigrationPhase.QUEUED: "waits for its turn at the cluster's limit",
+    MigrationPhase.PREPARING: "stage 1 of 3, preflight and set-up",
+    MigrationPhase.TRANSFERRING: "stage 2 of 3, memory is copied",
+    MigrationPhase.SWITCHING: "stage 3 of 3, switch-over",
+    MigrationPhase.UNKNOWN: "under way, its node gives no stage",
+}
+
+
+def stage_words(migration: Migration) -> str:
+    """How far a migration is; per cent only while memory is copied, where the node gives it."""
+    words, percent = STAGES[migration.phase], migration.progress_percent
+    if migration.phase is MigrationPhase.TRANSFERRING and percent is not None:
+        return f"{words}: {percent}%"
+    return words
 
 
 REMAINS: Final[dict[Remains, str]] = {

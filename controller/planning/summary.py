@@ -10,7 +10,7 @@ from controller.model.history import History, IntentState
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import ActionKind, AuditFinding, Hold, Plan, Standing, Verdict
-from controller.model.report import ClusterReport, Outcome, VMReport
+from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from controller.model.setting import Change
 from controller.model.source import short
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
@@ -189,7 +189,10 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
             yield foreign_sentence(move, names.get(move.vm_id, move.vm_id))
     yield from (ended_sentence(move) for move in report.ended_moves)
     before = {vm.key: _state(vm) for vm in previous.vms} if previous is not None else {}
+    ordered = {o.action.key for o in report.outcomes if o.result is OutcomeResult.SUBMITTED}
     for vm in report.vms:
+        if vm.key in ordered:
+            continue  # What was ordered, and why, says where it was and belongs.
         news = before.get(vm.key) != _state(vm)
         if news and (previous is not None or vm.verdict is not Verdict.SETTLED):
             yield vm.sentence
@@ -211,7 +214,9 @@ class _State:
 
 
 def _state(vm: VMReport) -> _State:
-    return _State(vm.verdict, vm.owner, vm.hold.reason if vm.hold is not None else None, vm.differs)
+    # While it moves its owner changes, and that is how a move goes.
+    owner = vm.owner if vm.verdict is not Verdict.MOVING else None
+    return _State(vm.verdict, owner, vm.hold.reason if vm.hold is not None else None, vm.differs)
 
 
 def _first_sentence(report: ClusterReport) -> str:
@@ -289,6 +294,6 @@ def _changes_of_holds(report: ClusterReport, previous: ClusterReport | None) -> 
         yield f"Nothing new starts: {hold_sentence(held[reason])}."
     freed = sorted(before.keys() - held.keys())
     for reason in freed:
-        yield f"No longer held because {hold_sentence(before[reason])}."
+        yield f"No longer so: {hold_sentence(before[reason])}."
     for reason in sorted(held.keys() & before.keys()) if freed else ():
-        yield f"Still held because {hold_sentence(held[reason])}."
+        yield f"Still so: {hold_sentence(held[reason])}."

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from controller.model.checks import CheckVerdict
 from controller.model.names import same_name
 from controller.model.observed import NodeObserved
-from controller.model.plan import Verdict
+from controller.model.plan import HoldReason, Verdict
 from controller.model.policy import GIB
 from controller.model.report import ClusterReport, VMReport
-from controller.planning.sentences import action_sentence, waiting
+from controller.planning.sentences import action_sentence, stage_words, waiting
 
 REFRESH_SECONDS = 2
 VMS_SHOWN_MAX = 60
@@ -102,8 +102,11 @@ def _cluster(report: ClusterReport) -> str:
         + _section("Waiting", ("what", "guard", "why"), _held(report))
         + _section(
             "Impossible wishes",
-            ("VMs", "why", "way out"),
-            ((", ".join(i.vms), i.explanation, i.resolution) for i in report.plan.impossible),
+            ("VMs", "failed check", "why", "way out"),
+            (
+                (", ".join(i.vms), ", ".join(i.rules), i.explanation, i.resolution)
+                for i in report.plan.impossible
+            ),
         )
         + _section("High availability", ("VM", "check", "found", "remedy"), _warned(report))
         + _section(
@@ -162,7 +165,10 @@ def _vm(vm: VMReport) -> str:
 def _note(vm: VMReport) -> str:
     target = _target(vm) or vm.declared
     towards = f" → {target}" if target and not same_name(target, vm.owner) else ""
-    return f"{vm.verdict.value}{towards}"
+    if vm.migration is not None:
+        return f"{vm.verdict.value}{towards}, {stage_words(vm.migration)}"
+    failed = vm.hold is not None and vm.hold.reason is HoldReason.PREFLIGHT
+    return f"{vm.verdict.value}{towards}{', preflight fails' if failed else ''}"
 
 
 def _target(vm: VMReport) -> str | None:

@@ -96,7 +96,7 @@ def test_without_a_terminal_each_thing_is_said_once(capsys: pytest.CaptureFixtur
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("note") == 1
-    assert err.count("N1 → N2 transferring 40%") == 1
+    assert err.count("N1 → N2, stage 2 of 3, memory is copied: 40%") == 1
     assert err.count("WEB01 was moved from N1 to N2 by somebody else.") == 2
 
 

@@ -24,7 +24,7 @@ def test_a_vm_larger_than_the_node() -> None:
     world = observed(node("n1", total=64), node("n2", total=256), vm("big", "n2", memory=128))
     plan = plan_for(world, desired("big", "n1"))
     assert verdict(plan, "big") is Verdict.IMPOSSIBLE
-    assert hold(plan, "big").reason is HoldReason.RULES_CONFLICT
+    assert hold(plan, "big").reason is HoldReason.PREFLIGHT
     (why,) = plan.impossible
     assert why.rules == ("memory",)
     assert "128 GiB is more than the 60 GiB that n1 has" in why.explanation

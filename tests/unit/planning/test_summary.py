@@ -188,10 +188,10 @@ def test_the_high_availability_report_warns_as_the_wizard_does() -> None:
 
 
 def test_what_still_holds_is_said_when_something_else_lets_go() -> None:
-    """A log that ends with "No longer held" made people wait for moves that never came."""
+    """A log that ends with "No longer so" made people wait for moves that never came."""
     drifted = observed(N1, N2, vm("a", "n2"), balancer_mode=2)
     first = report(drifted, past=history(trusted=False))
     assert sum(event.startswith("Nothing new starts: ") for event in first.events) == 2
     freed, held = report(drifted, previous=first).events
-    assert freed.startswith("No longer held because there is no journal to trust")
-    assert held.startswith("Still held because the cluster's own balancer is on")
+    assert freed.startswith("No longer so: there is no journal to trust")
+    assert held.startswith("Still so: the cluster's own balancer is on")
