@@ -61,8 +61,9 @@ def _authentication(condition: NodeCondition, desired: DesiredState) -> Judgemen
         )
         return CheckResult.FAIL, found, remedy
     if kind == "CredSSP":
-        remedy = "use Kerberos: no second hop is needed here"
-        return CheckResult.WARN, "CredSSP hands the password to every node", remedy
+        remedy = "use Kerberos, or NTLM over HTTPS: nothing here needs a second hop"
+        found = "CredSSP hands the password to every node, for whoever rules it to take"
+        return CheckResult.WARN, found, remedy
     where = f"domain {condition.domain}" if condition.domain_joined else "a workgroup"
     return _passed(f"{kind}, in {where}")
 

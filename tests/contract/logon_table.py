@@ -18,7 +18,7 @@ CASES = (
 )
 WAYS = tuple(
     (authentication, scheme)
-    for authentication in ("Kerberos", "NTLM", "Certificate", "Basic")
+    for authentication in ("Kerberos", "NTLM", "Certificate", "Basic", "CredSSP")
     for scheme in ("https", "http")
 )
 USERS = {
@@ -26,6 +26,7 @@ USERS = {
     "NTLM": ("CORP\\svc-move", "Canary=7f3a Ω 91"),
     "Certificate": ("CORP\\svc-move", ""),
     "Basic": ("CORP\\svc-move", "Canary=7f3a Ω 91"),
+    "CredSSP": ("CORP\\svc-move", "Canary=7f3a Ω 91"),
 }
 
 

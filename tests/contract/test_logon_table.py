@@ -51,6 +51,10 @@ class Way:
                 "account": self.certificate if self.authentication == "Certificate" else None,
                 "keytab": self.centre and self.centre.folder / "nodes.keytab",
                 **options,
+                "settings": {
+                    "credssp": self.authentication == "CredSSP",
+                    **options.get("settings", {}),
+                },
             },
         )
 
@@ -90,7 +94,9 @@ async def refused_beforehand(way: Way, cluster: Cluster) -> bool:
     if not way.refused_beforehand:
         return False
     seen = await cluster.observer.observe()
-    assert "would send the password in clear text" in seen.gaps[0].detail
+    why = {"CredSSP": "would hand the password to a node that no certificate proves"}
+    text = why.get(way.authentication, "would send the password in clear text")
+    assert text in seen.gaps[0].detail
     assert nothing_sent(cluster)
     return True
 

@@ -12,7 +12,7 @@ from controller.model.names import fold, same_name, short_node
 HTTPS_PORT = 5986
 HTTP_PORT = 5985
 """Windows' own port for WinRM without TLS: spoken only where the messages are sealed."""
-SEALED = frozenset({"Kerberos", "NTLM", "CredSSP"})
+SEALED = frozenset({"Kerberos", "NTLM"})
 """Kinds of authentication that yield keys, with which messages are sealed over plain HTTP."""
 
 
@@ -67,6 +67,11 @@ def endpoint_of(node: str, connection: Connection) -> Endpoint:
 
 def _check_plain(node: str, connection: Connection) -> None:
     """Over plain HTTP nothing but the log-on proves the node, and only sealed messages are hid."""
+    if connection.authentication == "CredSSP":
+        raise SpecError(
+            f"CredSSP to {node} at port {HTTP_PORT} would hand the password to a node that no"
+            f" certificate proves; use its HTTPS listener (port {HTTPS_PORT})"
+        )
     if connection.authentication not in SEALED:
         raise SpecError(
             f"{connection.authentication} to {node} at port {HTTP_PORT} would send the password"

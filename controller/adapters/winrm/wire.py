@@ -16,9 +16,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from winrm.encryption import Encryption
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
-from winrm.transport import HAVE_CREDSSP, Transport
+from winrm.transport import Transport
 
 from controller.adapters.winrm.credentials import Credentials
+from controller.adapters.winrm.credssp import CredSSPAuth
 from controller.adapters.winrm.endpoints import SEALED, Endpoint
 from controller.adapters.winrm.kerberos import KerberosAuth, NoTicket, Tickets
 from controller.errors import SpecError
@@ -28,12 +29,12 @@ MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
 """Windows sends at most 500 KiB an answer; sealing and headers add little."""
 REFUSAL_BYTES_MAX = 64 * 1024
-_METHODS: dict[str, Literal["basic", "ntlm", "credssp"]] = {
+_METHODS: dict[str, Literal["basic", "ntlm"]] = {
     "Basic": "basic",
     "NTLM": "ntlm",
-    "CredSSP": "credssp",
     # pywinrm prepares the session as for these, and the log-on is put in afterwards.
     "Kerberos": "ntlm",
+    "CredSSP": "ntlm",
     "Certificate": "basic",
 }
 
@@ -120,8 +121,6 @@ class NodeTransport(Transport):
         """`tickets` are given with Kerberos. Raises SpecError for what is never spoken."""
         if not endpoint.tls and authentication not in SEALED:
             raise SpecError(f"{authentication} to {endpoint.node} without TLS is never spoken")
-        if authentication == "CredSSP" and not HAVE_CREDSSP:
-            raise SpecError("CredSSP is not supported here: install ownernode[credssp]")
         super().__init__(
             endpoint=endpoint.url,
             username="-",
@@ -195,6 +194,8 @@ class NodeTransport(Transport):
             assert self._tickets is not None
             cache = self._tickets.cache_of(self.credentials)
             session.auth = KerberosAuth(self._endpoint, cache, self.wire.peer_certificate)
+        elif self._authentication == "CredSSP" and not isinstance(session.auth, CredSSPAuth):
+            session.auth = CredSSPAuth(self._endpoint, self.credentials)
         elif self._authentication == "Certificate":
             session.auth = None
             session.cert = (self.credentials.certificate, self.credentials.key)

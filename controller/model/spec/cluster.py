@@ -111,8 +111,8 @@ class Connection(Part):
         default="WinRM", description="WinRM, or PSRP for a JEA endpoint."
     )
     authentication: Literal["Kerberos", "NTLM", "Certificate", "Basic", "CredSSP"] = Field(
-        description="How to log on. Basic and Certificate are spoken over HTTPS only; CredSSP "
-        "hands the password to the nodes and is advised against."
+        description="How to log on. Basic, Certificate and CredSSP are spoken over HTTPS only; "
+        "CredSSP hands the password to the nodes and is advised against."
     )
     ntlm_over_http: bool = Field(
         default=False,

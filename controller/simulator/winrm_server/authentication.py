@@ -1,8 +1,8 @@
-"""Who is on a connection: Basic, a client certificate, or NTLM or Kerberos under Negotiate.
+"""Who is on a connection: Basic, a client certificate, NTLM or Kerberos under Negotiate, CredSSP.
 
-These two authenticate the connection, not the request: once a token has been accepted, requests on
-the same connection carry no Authorization header, and on another one they are strangers again
-([MS-NTHT] 1.3).
+The last three authenticate the connection, not the request: once a token has been accepted,
+requests on the same connection carry no Authorization header, and on another one they are strangers
+again ([MS-NTHT] 1.3).
 """
 
 import base64
@@ -18,6 +18,7 @@ from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import NegotiateOptions, SpnegoError
 
 from controller.simulator.winrm_server.http import Request, Response
+from controller.simulator.winrm_server.settings import WinRMSettings
 
 MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 """The Authorization header of a client that authenticates by its certificate."""
@@ -119,7 +120,7 @@ class Logon:
             application_data=b"tls-server-end-point:" + certificate_sha256
         )
 
-    def authenticate(self, request: Request, *, basic: bool) -> Response | None:
+    def authenticate(self, request: Request, *, settings: WinRMSettings) -> Response | None:
         """Take a request's Authorization into account.
 
         Returns None if `user` may now be served, else the answer to give: a challenge, which keeps
@@ -129,12 +130,15 @@ class Logon:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "":
-                return None if self.user else refusal(basic=basic)
-            case "basic" if basic:
+                return None if self.user else refusal(settings)
+            case "basic" if settings.basic:
                 self.context = None
                 self.user = self._basic_user(value)
             case "negotiate" | "kerberos":
                 if challenge := self._negotiate(value):
+                    return challenge
+            case "credssp" if settings.credssp:
+                if challenge := self._credssp(value):
                     return challenge
             case other if other == MUTUAL and self._peer.certificate_subject:
                 self.context = None
@@ -142,7 +146,7 @@ class Logon:
                 self.user = self._peer.certificate_subject if known else None
             case _:
                 self.user = None
-        return None if self.user else refusal(basic=basic)
+        return None if self.user else refusal(settings)
 
     def _basic_user(self, value: str) -> str | None:
         try:
@@ -180,6 +184,45 @@ class Logon:
         self.user = user
         return None
 
+    def _credssp(self, value: str) -> Response | None:
+        """One step of [MS-CSSP] 3.1.5; sets `user` when the account's password has arrived."""
+        if self.user or not self.context:
+            self.user = None
+            self.context = None
+        try:
+            with self._accounts.readable():
+                self.context = self.context or self._new_credssp()
+                answer = self.context.step(base64.b64decode(value, validate=True))
+        except UNREADABLE:
+            self.context = None
+            return None
+        if self.context.complete:
+            given = self.context.get_extra_info("client_credential")
+            user = f"{given.domain_name}\\{given.username}" if given.domain_name else given.username
+            self.user = user if self._accounts.accepts(user, given.password) else None
+            # Over TLS nothing is sealed besides.
+            self.context = None
+            return None
+        refused = self.context.get_extra_info("auth_stage") == "Authentication failure"
+        token = base64.b64encode(answer or b"").decode()
+        headers = (("WWW-Authenticate", f"CredSSP {token}"),)
+        return Response(status=401, headers=headers, close=refused)
+
+    def _new_credssp(self) -> spnego.ContextProxy:
+        """NTLM tokens inside, as they are; SPNEGO around them is not taken here."""
+        inner = spnego.server(
+            hostname=self._node,
+            service="http",
+            protocol="ntlm",
+            options=NegotiateOptions.use_ntlm,
+        )
+        return spnego.server(
+            hostname=self._node,
+            service="http",
+            protocol="credssp",
+            credssp_negotiate_context=inner,
+        )
+
     def _new_context(self, token: bytes) -> spnego.ContextProxy:
         """A bare NTLM or Kerberos token and one wrapped in SPNEGO need different acceptors."""
         protocol, options = "negotiate", NegotiateOptions.use_negotiate
@@ -198,8 +241,10 @@ class Logon:
         )
 
 
-def refusal(*, basic: bool) -> Response:
+def refusal(settings: WinRMSettings) -> Response:
     """A 401 as Windows words it: one line a scheme, no body, and the connection ends."""
-    schemes = ("Negotiate", "Kerberos", *(('Basic realm="WSMAN"',) if basic else ()))
+    schemes = ["Negotiate", "Kerberos"]
+    schemes += ['Basic realm="WSMAN"'] if settings.basic else []
+    schemes += ["CredSSP"] if settings.credssp else []
     headers = tuple(("WWW-Authenticate", scheme) for scheme in schemes)
     return Response(status=401, headers=headers, close=True)

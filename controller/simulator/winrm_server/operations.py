@@ -202,7 +202,7 @@ class Operations:
             f"<cfg:Auth><cfg:Basic>{_xml_bool(settings.basic)}</cfg:Basic><cfg:Kerberos>true"
             "</cfg:Kerberos><cfg:Negotiate>true</cfg:Negotiate>"
             f"<cfg:Certificate>{_xml_bool(settings.https)}</cfg:Certificate>"
-            "<cfg:CredSSP>false</cfg:CredSSP>"
+            f"<cfg:CredSSP>{str(self._settings.credssp).lower()}</cfg:CredSSP>"
             "<cfg:CbtHardeningLevel>Strict</cfg:CbtHardeningLevel></cfg:Auth>"
         )
         return (

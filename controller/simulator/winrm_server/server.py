@@ -227,12 +227,12 @@ class NodeServer:
         return Response(status=status, body=answer, headers=logon.proof)
 
     def _log_on(self, request: Request, logon: Logon) -> Response | None:
-        denied = logon.authenticate(request, basic=self._settings.basic)
+        denied = logon.authenticate(request, settings=self._settings)
         if "authorization" not in request.headers:
             return denied
         if denied is None and self.faults.refuse_logons:
             logon.user = None
-            denied = refusal(basic=self._settings.basic)
+            denied = refusal(self._settings)
         if denied is None:
             self.counts["LogOn"] += 1
         elif denied.close:

@@ -9,6 +9,7 @@ class WinRMSettings:
 
     https: bool = False
     basic: bool = True
+    credssp: bool = False
     allow_unencrypted: bool = False
     """Accept clear text over plain HTTP; only then is Basic of any use there."""
     idle_seconds: float = 120

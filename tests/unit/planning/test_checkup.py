@@ -88,6 +88,11 @@ def test_local_accounts_are_for_clusters_without_a_domain(kind: str) -> None:
     assert odd(cluster, domain_joined=False) == []
 
 
+def test_credssp_is_advised_against() -> None:
+    """It works, and hands the password to every node for nothing."""
+    assert odd(CLUSTER.replace("NTLM", "CredSSP")) == [(CheckName.AUTHENTICATION, CheckResult.WARN)]
+
+
 def test_balancer_fails_where_the_controller_is_to_act() -> None:
     """Enforce would be held; with `balancer: Coexist` it is as wished."""
     enforce = CLUSTER + "  mode: Enforce\n"

@@ -200,7 +200,6 @@ def test_defaults_are_supported(kind: str) -> None:
 
 ISO = r"iso: 'C:\ClusterStorage\Volume1\iso\ws2025.iso'"
 REFUSED = (
-    (CLUSTER.replace("NTLM", "CredSSP"), "authentication: CredSSP is not supported yet"),
     (f"{CLUSTER}  nodes: [{{name: HV01, labels: {{a: b}}}}]\n", "labels: is not supported yet"),
 )
 

@@ -51,6 +51,8 @@ def test_port_of_plain_winrm_is_for_sealed_messages_only() -> None:
     for authentication in ("Basic", "Certificate"):
         with pytest.raises(SpecError, match="clear text"):
             endpoint_of("HV09", connection(authentication=authentication))
+    with pytest.raises(SpecError, match="no certificate proves"):
+        endpoint_of("HV09", connection(authentication="CredSSP"))
     assert endpoint_of("HV09", connection(authentication="Kerberos", ntlm_over_http=False))
     with pytest.raises(SpecError, match="ntlmOverHTTP"):
         endpoint_of("HV09", connection(ntlm_over_http=False))
