@@ -31,6 +31,7 @@ VM: Mapping[str, Any] = {
     "metadata": {"name": "sql01", "namespace": "team-a"},
     "spec": {"cluster": "prod", "vm": {"name": "SQL01"}},
 }
+FOLDER = r"C:\ClusterStorage\Volume1\VMs"
 GUID = "2b8a7d0e-1c53-4f0a-9e6d-1f2a3b4c5d6e"
 
 
@@ -57,6 +58,8 @@ GOOD = (
     changed(CLUSTER, "spec.allowedNamespaces", ["team-a", "team-b"]),
     changed(CLUSTER, "spec.connection.credentials", {"secretRef": {"name": "hv"}}),
     changed(CLUSTER, "spec.connection.addresses", {"HV01": "10.1.2.7:5986"}),
+    changed(CLUSTER, "spec.defaultPaths", "Report"),
+    changed(changed(CLUSTER, "spec.defaultPaths", "Manage"), "spec.defaultFolder", FOLDER),
     changed(VM, "spec.vm", {"id": GUID}),
     changed(VM, "spec.owners", {"preferred": ["HV01"], "possible": ["HV01", "HV02"]}),
     changed(VM, "spec.suspend", True),
@@ -79,6 +82,9 @@ BAD = (
     changed(CLUSTER, "spec.allowedNamespaces", ["team-a", "team-a"]),
     changed(CLUSTER, "spec.connection.ntlmOverHTTP", "yes"),
     changed(CLUSTER, "spec.modes", "Enforce"),
+    changed(CLUSTER, "spec.defaultPaths", "Manage"),
+    changed(CLUSTER, "spec.defaultFolder", FOLDER),
+    changed(changed(CLUSTER, "spec.defaultPaths", "Report"), "spec.defaultFolder", FOLDER[:-4]),
     changed(VM, "spec.vm", {}),
     changed(VM, "spec.vm", {"name": "A", "id": GUID}),
     changed(VM, "spec.vm", {"name": "A "}),

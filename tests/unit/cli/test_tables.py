@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, Group
 
+from controller.cli.comment import plan_comment
 from controller.cli.live import Watch, cluster_sections
+from controller.cli.markdown import text
 from controller.cli.tables import Output, Table, as_text, cells, say
 from controller.cli.views import plan_summary, plan_tables, report_tables
 from controller.model.observed import Gap, GapReason
-from controller.model.plan import ActionReason
+from controller.model.plan import ActionKind, ActionReason
+from controller.model.setting import Change, Setting
 from controller.planning.sentences import why
 from tests.support import reports
 
@@ -26,6 +29,28 @@ def test_a_plan_reads_aloud() -> None:
     assert register.split(maxsplit=5)[:2] == ["1", "Register"]
     assert "somebody else moved it" in as_text(tables[1], Output.TABLE)
     assert plan_summary(reports.plan()).startswith("demo: 2 actions, 1 move")
+
+
+def test_every_setting_is_shown_with_its_value_before_and_after() -> None:
+    """Of a role and of a node: nobody approves a write of which only the name is told."""
+    change = Change(
+        setting=Setting.DEFAULT_FOLDERS, before=("C:\\VMs", "D:\\"), after=("C:\\New", "C:\\New")
+    )
+    plan = reports.plan()
+    write = replace(plan.actions[0], kind=ActionKind.CONFIGURE_NODE, vm="N2", change=change)
+    shown = {t.title: t for t in plan_tables(replace(plan, actions=(write,)))}
+    told = ("N2", "default folders", "C:\\VMs, D:\\", "C:\\New, C:\\New")
+    assert shown["Settings"].rows == (told,)
+    line = "default folders C:\\VMs, D:\\ -> C:\\New, C:\\New"
+    assert text(line) in plan_comment(replace(plan, actions=(write,)), reports.snapshot())
+
+
+def test_nodes_with_folders_of_their_own_are_told_in_plan_and_status() -> None:
+    """`defaultPaths: Report` is of no use where nobody sees it."""
+    for tables in (plan_tables(reports.plan()), report_tables(reports.report())):
+        (found,) = (table.rows for table in tables if table.title == "Default folders")
+        assert found[0][0] == "N2"
+        assert "new VMs in C:\\VMs and new disks in C:\\Disks" in found[0][1]
 
 
 def test_wide_shows_more_and_markdown_shows_all() -> None:
