@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -120,7 +120,7 @@ class Watch:
         if self._report is not None:
             sections += cluster_sections(self._report, console.width, self._reasons)
         events = [Text(event) for event in tuple(self._events)]
-        sections.append(Section("What happened", events, gives_way=EVENTS_GIVE_WAY))
+        sections.append(Section("What happened", events, EVENTS_GIVE_WAY, EVENTS_SHOWN_MIN))
         sections.append(Section("", [Text(note, style="dim") for note in self._notes]))
         self._live.update(Group(*_fitted(sections, console)), refresh=True)
 
@@ -159,9 +159,13 @@ class Section:
     parts: Sequence[RenderableType]
     gives_way: int = 0
     """0: stays."""
+    parts_min: int = 0
+    """Before any section goes, the first parts of this one go, down to so many; 0: they stay."""
 
 
 EVENTS_GIVE_WAY = 3
+EVENTS_SHOWN_MIN = 3
+"""The latest; how many more there are depends on the room."""
 
 
 def cluster_sections(
@@ -201,6 +205,10 @@ def _fitted(sections: list[Section], console: Console) -> list[RenderableType]:
     """The sections that have something to show and fit on the screen, with their titles."""
     shown = [section for section in sections if section.parts]
     while _height(shown, console) >= console.height:
+        long = next((s for s in shown if len(s.parts) > s.parts_min > 0), None)
+        if long is not None:
+            shown[shown.index(long)] = replace(long, parts=long.parts[1:])
+            continue
         least = max(shown, key=lambda section: section.gives_way)
         if least.gives_way == 0:
             break

@@ -237,7 +237,7 @@ def build_world(part: WorldPart) -> World:
         started=part.started,
     )
     for number, node in enumerate(part.nodes, 1):
-        _add_node(world, number, node)
+        add_node(world, number, node)
     for number, volume in enumerate(part.volumes, 1):
         _add_volume(world, number, volume)
     for file in part.files:
@@ -271,7 +271,8 @@ def _check_choices(found: dict[str, Any]) -> None:
             )
 
 
-def _add_node(world: World, number: int, part: NodePart) -> None:
+def add_node(world: World, number: int, part: NodePart) -> None:
+    """Let a node be of the cluster; `number` is its number there."""
     if world.cluster.node(part.name) is not None:
         raise ValueError(f"two nodes are called {part.name}")
     node = Node(

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controller.model.control import Demand, Verb
+from controller.simulator.config import NodePart, add_node
 from controller.simulator.inventory import File
 from controller.simulator.states import Stage, VmOperationalStatus
 from controller.simulator.storage import create_file
@@ -159,6 +160,17 @@ def _dies(play: "Play", m: re.Match[str]) -> None:
 
 def _boots(play: "Play", m: re.Match[str]) -> None:
     play.site.world.boot_node(m["node"])
+
+
+def _joins(play: "Play", m: re.Match[str]) -> None:
+    world = play.site.world
+    add_node(world, len(world.cluster.nodes) + 1, NodePart(name=m["node"]))
+    if m["version"] is not None:
+        play.site.powershell[m["node"].lower()] = m["version"]
+
+
+def _updates_powershell(play: "Play", m: re.Match[str]) -> None:
+    del play.site.powershell[m["node"].lower()]
 
 
 def _cut_off(play: "Play", m: re.Match[str]) -> None:
@@ -314,6 +326,8 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"fate breaks the next migration of {_VM}", _breaks),
     (rf"fate kills node {_NODE}", _dies),
     (rf"fate brings node {_NODE} back", _boots),
+    (rf"admin joins node {_NODE}(?: with PowerShell (?P<version>[\d.]+))?", _joins),
+    (rf"admin updates PowerShell on {_NODE}", _updates_powershell),
     (rf"fate cuts {_NODE} off", _cut_off),
     (rf"fate makes {_NODE} deaf to the controller", _goes_dark),
     (rf"fate lets {_NODE} hear the controller again", _answers_again),

@@ -30,7 +30,7 @@ from controller.engine.reconciler import Reconciler
 from controller.engine.reporter import Reporter
 from controller.engine.verbs import Verbs
 from controller.errors import JournalBroken
-from controller.model.checkup import Check
+from controller.model.checkup import Check, CheckName, CheckResult
 from controller.model.control import Fence, Order, Stop, StopScope, StopSource
 from controller.model.desired import DesiredState
 from controller.model.document import Document
@@ -198,11 +198,6 @@ class Disk:
             raise JournalBroken("database or disk is full")
 
 
-async def nothing_wrong(_: DesiredState) -> tuple[Check, ...]:
-    """An examination that every node passes."""
-    return ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Watched(Reconciler):
     """Remembers what ended a cycle: the engine only logs it and goes on."""
@@ -280,11 +275,27 @@ class Site:
         self.stop_file: str | None = None
         """What is in the file that stops everything; None while there is none."""
         """Of the controller that runs."""
+        self.powershell: dict[str, str] = {}
+        """Versions that an examination finds, by folded name of the node, where not 5.1."""
         self._line: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: list[Exception] = []
         for made in (self._specs, self.journal.parent):
             made.mkdir(parents=True, exist_ok=True)
+
+    async def _examine(self, _: DesiredState) -> tuple[Check, ...]:
+        """What an examination finds: every node passes whose PowerShell is of our version."""
+        versions = {n.name: self.powershell.get(key) for key, n in self.world.cluster.nodes.items()}
+        return tuple(
+            Check(
+                node=name,
+                name=CheckName.POWERSHELL,
+                result=CheckResult.FAIL if version else CheckResult.PASS,
+                found=f"{version}, not 5.1" if version else "5.1.26100.1",
+                remedy="install Windows Management Framework 5.1" if version else "",
+            )
+            for name, version in versions.items()
+        )
 
     # ---- specs
 
@@ -381,7 +392,7 @@ class Site:
             reporter=Reporter(self._sinks),
             clock=clock,
             aside=aside,
-            fitness=Fitness(nothing_wrong, clock),
+            fitness=Fitness(self._examine, clock),
             holder=holder_number(self._first_holder + len(self._tasks) - 1),
         )
         self.verbs = Verbs(

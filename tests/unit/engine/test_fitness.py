@@ -76,12 +76,63 @@ def test_a_node_that_answers_after_all_is_examined_at_once() -> None:
 
     async def story() -> None:
         shut = replace(BAD, name=CheckName.LOG_ON, node="hv01.corp.example")
-        doctor = Doctor([shut], [GOOD])
+        other = replace(GOOD, node="HV02")
+        doctor = Doctor([shut, other], [GOOD, other])
         fitness = Fitness(doctor, VirtualClock())
         assert await fitness.failed(ENFORCE) == (shut,)
         fitness.seen(observed(node("HV01", answered=False), node("HV02")))
         assert await fitness.failed(ENFORCE) == (shut,)
         fitness.seen(observed(node("HV01"), node("HV02")))
         assert await fitness.failed(ENFORCE) == ()
+
+    run_virtual(story())
+
+
+def test_a_node_that_joins_later_is_examined_when_it_is_first_seen() -> None:
+    """A new node was taken for fit until the next restart."""
+
+    async def story() -> None:
+        old = replace(BAD, node="HV02")
+        doctor = Doctor([GOOD], [GOOD, old])
+        fitness = Fitness(doctor, VirtualClock())
+        assert await fitness.failed(ENFORCE) == ()
+        assert not fitness.seen(observed(node("HV01")))
+        assert not fitness.seen(observed(node("HV01"), node("HV02", answered=False)))
+        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        assert await fitness.failed(ENFORCE) == (old,)
+        assert not fitness.seen(observed(node("HV01"), node("HV02")))
+        assert doctor.asked == 2
+
+    run_virtual(story())
+
+
+def test_a_node_that_no_examination_finds_is_not_fit() -> None:
+    """It answers, and the nodes that were asked know nothing of it: once, not at each look."""
+
+    async def story() -> None:
+        doctor = Doctor([GOOD])
+        fitness = Fitness(doctor, VirtualClock())
+        assert await fitness.failed(ENFORCE) == ()
+        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        (missed,) = await fitness.failed(ENFORCE)
+        assert (missed.node, missed.name) == ("HV02", CheckName.CLUSTER)
+        assert not fitness.seen(observed(node("HV01"), node("HV02")))
+        assert await fitness.failed(ENFORCE) == (missed,)
+        assert doctor.asked == 2
+
+    run_virtual(story())
+
+
+def test_a_node_that_left_and_joins_again_is_examined_again() -> None:
+    """Who comes back may have been installed anew."""
+
+    async def story() -> None:
+        doctor = Doctor([GOOD, replace(GOOD, node="HV02")])
+        fitness = Fitness(doctor, VirtualClock())
+        assert await fitness.failed(ENFORCE) == ()
+        assert not fitness.seen(observed(node("HV01")))
+        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        assert await fitness.failed(ENFORCE) == ()
+        assert doctor.asked == 2
 
     run_virtual(story())
