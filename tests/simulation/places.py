@@ -14,6 +14,16 @@ def out_of_place(checker: Checker) -> list[str]:
     return [words for words, _ in _displaced(checker)]
 
 
+def discontent(checker: Checker) -> dict[str, str]:
+    """Id -> node of each VM that is not where its spec wants it, whether or not it could be."""
+    return {
+        vm_id: vm.node
+        for want in checker.wants.values()
+        for vm_id in sorted(checker.meant(want))
+        if (vm := checker.world.cluster.vms.get(vm_id)) and not want.is_content_on(vm.node)
+    }
+
+
 def rest_for_a_day(checker: Checker) -> bool:
     """Whether each of them was moved by us so often today that it may not be moved again."""
     day = checker.world.now - DAY_SECONDS

@@ -94,6 +94,15 @@ def test_what_a_campaign_found_stays_mended(seed: int) -> None:
     judged(draw(seed))
 
 
+@pytest.mark.parametrize("seed", [316, 323])
+def test_the_judge_tells_time_and_counts_places_right(seed: int) -> None:
+    """A wait was measured by a world that had not come to the present, and was called too short.
+
+    A VM whose place was full until another left it was not counted among those that had to move.
+    """
+    judged(draw(seed))
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(86_400)
 def test_no_fault_leads_to_harm_in_years(capsys: pytest.CaptureFixture[str]) -> None:

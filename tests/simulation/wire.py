@@ -203,6 +203,7 @@ class Wire:
         shown = kept[max(0, len(kept) - 1 - mishap.looks_ago)]
         if mishap.garble is not None:
             return mishap.garble(dict(shown.data))
+        self.come_to_now()
         if same_name(reply.node, call.node):
             self.onlooker.shown(asked, shown, stale=shown is not reply)
         return shown.data
@@ -271,6 +272,7 @@ class Wire:
 
     async def _command(self, call: Call, mishap: Mishap, seconds: float) -> Mapping[str, Any]:
         self.commands.append(call)
+        self.come_to_now()
         self.onlooker.leaves(call)
         if mishap.error is not None:
             self.onlooker.lost(call)
@@ -341,7 +343,7 @@ class Wire:
     # ---- helpers
 
     def come_to_now(self) -> None:
-        """Let the world's time be the present."""
+        """Let the world's time be the present, by which the onlooker dates what it is told."""
         self.world.advance_to(self.seconds())
 
     def _mishap(self, call: Call) -> Mishap:
