@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from controller.model.checkup import Check, CheckName, CheckResult, NodeCondition
 from controller.model.desired import DesiredState
-from controller.model.names import fold
 from controller.model.policy import Balancer, Mode
+from controller.planning.folders import is_shared
 from controller.planning.guards.permission import LOCAL_ACCOUNTS
 
 FUNCTIONAL_LEVEL_MIN = 9
@@ -156,16 +156,18 @@ def _balancer(condition: NodeCondition, desired: DesiredState) -> Judgement:
 
 def _default_paths(condition: NodeCondition, _: DesiredState) -> Judgement:
     paths = {"VMs": condition.vm_path, "disks": condition.vhd_path}
-    off = [f"{what} {path}" for what, path in paths.items() if not _on_volume(path, condition)]
+    off = [
+        f"{what} {path}"
+        for what, path in paths.items()
+        if not is_shared(path or "", condition.volumes)
+    ]
     if off:
-        remedy = "Set-VMHost: a VM that is created there can't be made highly available as it is"
+        remedy = (
+            "Set-VMHost, or `defaultPaths`: a VM that is created there can't be made highly"
+            " available as it is"
+        )
         return CheckResult.WARN, f"on no shared volume: {'; '.join(off)}", remedy
     return _passed("on shared volumes")
-
-
-def _on_volume(path: str | None, condition: NodeCondition) -> bool:
-    folded = fold(path or "")
-    return any(folded == fold(v) or folded.startswith(fold(v) + "\\") for v in condition.volumes)
 
 
 def _time_per_call(condition: NodeCondition, _: DesiredState) -> Judgement:

@@ -6,11 +6,11 @@ Whatever exists stays where it is.
 """
 
 import ntpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.model.names import fold
-from controller.model.observed import NodeObserved, ObservedState, Volume
+from controller.model.observed import NodeObserved, ObservedState
 from controller.model.plan import Action, ActionKind, ActionReason, FolderStanding, Hold, HoldReason
 from controller.model.policy import DefaultPaths
 from controller.model.setting import Change, Setting
@@ -91,15 +91,16 @@ def _is_right(found: FolderStanding, observed: ObservedState) -> bool:
     paths = (found.vms, found.disks)
     if found.declared is not None:
         return _plain(paths) == _plain((found.declared, found.declared))
-    return all(_is_shared(path, observed.volumes) for path in paths)
+    mounts = [volume.path for volume in observed.volumes]
+    return all(is_shared(path, mounts) for path in paths)
 
 
-def _is_shared(path: str, volumes: Iterable[Volume]) -> bool:
+def is_shared(path: str, mounts: Sequence[str]) -> bool:
     """On a cluster shared volume or an SMB share; `\\\\?\\` and `\\\\.\\` are the node's own."""
     (plain,) = _plain((path,))
     if plain.startswith("\\\\"):
         return not plain.startswith(("\\\\?\\", "\\\\.\\"))
-    return any(f"{plain}\\".startswith(f"{fold(volume.path)}\\") for volume in volumes)
+    return any(f"{plain}\\".startswith(f"{fold(mount)}\\") for mount in mounts)
 
 
 def _plain(paths: Sequence[str]) -> tuple[str, ...]:
