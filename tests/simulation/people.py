@@ -59,15 +59,20 @@ def _stop(what: str) -> Deed:
         if not play.site.is_alive or play.report is None or play.checker.disk_is_full:
             return None
         name = {"": "", "vm": fault.vm, "node": fault.node}[what]
+        over = False
 
         def obeyed() -> None:
-            stopped = Stopped(what=name.lower(), at_seconds=play.world.now)
-            play.checker.stops.append(stopped)
+            # A frozen process hears both orders when it wakes, the second right after the first.
+            if not over:
+                stopped = Stopped(what=name.lower(), at_seconds=play.world.now)
+                play.checker.stops.append(stopped)
 
         demand = Demand(verb=Verb.PAUSE, owner="people", reason="they said so", name=name)
         _say(play, demand, obeyed)
 
         def resume() -> None:
+            nonlocal over
+            over = True
             play.checker.resume(name.lower())
             if play.site.is_alive:
                 _say(play, Demand(verb=Verb.RESUME, owner="people", reason="over", name=name))
