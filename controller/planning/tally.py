@@ -178,7 +178,7 @@ def spec_marks(
     accepts_all = (
         not history.specs
         or desired.policy.mode is not Mode.ENFORCE
-        or declaration_digest(desired) in approved
+        or (bool(approved) and declaration_digest(desired) in approved)
     )
     marks: dict[str, SpecMark] = {}
     for key, digest in digests.items():

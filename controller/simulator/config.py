@@ -200,7 +200,7 @@ def load_world(text: str, *, started: datetime | None = None) -> World:
     `started` is its time where the file gives none; without, always the same.
     """
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"world.yaml is not YAML: {error}") from error
     part = WorldPart.model_validate(document)

@@ -26,8 +26,8 @@ from controller.simulator.values import CmdletError, Value
 
 Cmdlet = Callable[[Call], list[Value]]
 
-_TABLE: dict[str, tuple[str, Cmdlet, tuple[str, ...]]] = {
-    fold(name): (name, function, parameters)
+_TABLE: dict[str, tuple[str, Cmdlet, Mapping[str, str]]] = {
+    fold(name): (name, function, {fold(own): own for own in parameters})
     for table in (
         CLUSTER_CMDLETS,
         HYPER_V_READS,
@@ -92,14 +92,13 @@ def invoke(
     return result
 
 
-def _bind(name: str, known: tuple[str, ...], given: Mapping[str, Value]) -> dict[str, Value]:
-    names = {fold(parameter): parameter for parameter in known}
+def _bind(name: str, known: Mapping[str, str], given: Mapping[str, Value]) -> dict[str, Value]:
     bound: dict[str, Value] = {}
     for parameter, value in given.items():
         key = fold(parameter)
         if key in _COMMON:
             continue
-        own = names.get(key) or _ALIASES.get((name, key))
+        own = known.get(key) or _ALIASES.get((name, key))
         if own is None:
             raise binding_error(
                 name,

@@ -46,6 +46,8 @@ SLACK_SECONDS = 3600.0
 """For convergence, beside respect, cooldown and the moves themselves."""
 SILENCE_SECONDS = 24 * 3600.0
 SILENT_INTERVAL = "30m"
+SILENT_PATIENCE_SECONDS = 600.0
+"""How rarely the specs are looked at while nobody changes them."""
 TASKS_MAX, TASKS_PER_NODE = 50, 8
 DAY = 86_400.0
 
@@ -110,7 +112,7 @@ class Play:
     """Id of each VM that was out of its place at the start -> its node then."""
 
     def __post_init__(self) -> None:
-        self.world = load_world(yaml.safe_dump(dict(self.options.world)))
+        self.world = load_world(yaml.dump(dict(self.options.world), Dumper=yaml.CSafeDumper))
         self.world.cluster.quarantine_seconds = 900.0
         self._config = cluster_document(self.options.config)
         journal = self.folder / "state" / "journal.sqlite"
@@ -311,6 +313,7 @@ class Play:
             return False
         if not self._is_done() and rest_for_a_day(self.checker):
             # Moved by us as often as a VM may be in a day: then it has to wait for the next.
+            self.site.patience_seconds = SILENT_PATIENCE_SECONDS
             await self._pass(DAY, until=self._is_done)
         if not self._is_done():
             report = self.report
@@ -338,7 +341,7 @@ class Play:
         self.site.kill_if_alive()
         slow = cluster_document({**self.options.config, "interval": SILENT_INTERVAL})
         self.checker.limits = replace(self.checker.limits, interval_seconds=1800.0)
-        self.site.patience_seconds = 600.0
+        self.site.patience_seconds = SILENT_PATIENCE_SECONDS
         self.checker.process_started()
         self.site.start(slow)
         loop = asyncio.get_running_loop()

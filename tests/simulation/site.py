@@ -149,7 +149,8 @@ class Site:
                 "metadata": {"name": name},
                 "spec": {"cluster": self.cluster.name, **spec},
             }
-            self._write(name, yaml.safe_dump(document, sort_keys=False, explicit_end=True).encode())
+            text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, explicit_end=True)
+            self._write(name, text.encode())
 
     def spoil(self, chance: random.Random) -> Callable[[], None]:
         """A bad commit ruins some files; gives what mends them."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from controller.adapters.winrm.parsing import (
     ClusterFacts,
@@ -363,7 +364,7 @@ def _vm(
         )
     host, vm = _host(hosts, owner)
     busy = busy_name(vm.status)
-    found = VMObserved(
+    return VMObserved(
         id=vm_id,
         name=vm.name,
         host=host,
@@ -374,34 +375,34 @@ def _vm(
         migration=migration,
         busy=busy or (ROLE_UNSEEN if vm.clustered and role is None else None),
         creation_mark=vm.mark,
+        **(_equipment(vm.equipment, at[host]) if vm.equipment is not None else {}),
     )
-    return found if vm.equipment is None else _with_equipment(found, vm.equipment, at[host])
 
 
-def _with_equipment(vm: VMObserved, facts: EquipmentFacts, at: datetime) -> VMObserved:
-    return replace(
-        vm,
-        equipment_at=at - timedelta(seconds=facts.age_seconds),
-        version=facts.version,
-        processors=facts.processors,
-        processor_compatibility=facts.processor_compatibility,
-        disk_paths=facts.disk_paths,
-        configuration_path=facts.configuration_path,
-        media_paths=tuple(
+def _equipment(facts: EquipmentFacts, at: datetime) -> dict[str, Any]:
+    """The VM's fields that its node reads seldom."""
+    return {
+        "equipment_at": at - timedelta(seconds=facts.age_seconds),
+        "version": facts.version,
+        "processors": facts.processors,
+        "processor_compatibility": facts.processor_compatibility,
+        "disk_paths": facts.disk_paths,
+        "configuration_path": facts.configuration_path,
+        "media_paths": tuple(
             f"physical:{path}" if kind == DVD_PHYSICAL else path for path, kind in facts.media
         ),
-        pass_through=facts.pass_through,
-        shared_disks=facts.shared_disks,
-        checkpoint_path=facts.checkpoint_path,
-        paging_path=facts.paging_path,
-        assigned_devices=facts.assigned_devices,
-        gpu_partitions=facts.gpu_partitions,
-        fibre_channel=facts.fibre_channel,
-        tpm=facts.tpm,
-        shielded=facts.shielded,
-        replica=facts.replication in REPLICATION_REPLICA,
-        switches=facts.switches,
-    )
+        "pass_through": facts.pass_through,
+        "shared_disks": facts.shared_disks,
+        "checkpoint_path": facts.checkpoint_path,
+        "paging_path": facts.paging_path,
+        "assigned_devices": facts.assigned_devices,
+        "gpu_partitions": facts.gpu_partitions,
+        "fibre_channel": facts.fibre_channel,
+        "tpm": facts.tpm,
+        "shielded": facts.shielded,
+        "replica": facts.replication in REPLICATION_REPLICA,
+        "switches": facts.switches,
+    }
 
 
 def _host(hosts: list[tuple[str, VMFacts]], owner: str | None) -> tuple[str, VMFacts]:
@@ -418,26 +419,28 @@ def _host(hosts: list[tuple[str, VMFacts]], owner: str | None) -> tuple[str, VMF
 def _role(role: _RoleSeen) -> Role:
     facts = role.facts
     status = role.status
-    known = Role(
+    return Role(
         name=role.name,
         state=role.state,
         owner=role.owner,
         queued=bool(status & ROLE_QUEUED),
         unmonitored=bool(status & ROLE_UNMONITORED),
         locked=bool(status & ROLE_LOCKED) or (facts is not None and facts.locked != 0),
+        **(_owners_word(facts) if facts is not None else {}),
     )
-    if facts is None:
-        return known
-    return replace(
-        known,
-        preferred_owners=facts.preferred_owners,
-        possible_owners=_owners_of_both(facts.possible_machine, facts.possible_configuration),
-        owners_differ=_differ(facts.possible_machine, facts.possible_configuration),
-        priority=facts.priority,
-        persistent_online=facts.persistent_state != 0,
-        failback=facts.failback != 0,
-        anti_affinity=facts.anti_affinity,
-    )
+
+
+def _owners_word(facts: RoleFacts) -> dict[str, Any]:
+    """The role's fields that only its owner tells."""
+    return {
+        "preferred_owners": facts.preferred_owners,
+        "possible_owners": _owners_of_both(facts.possible_machine, facts.possible_configuration),
+        "owners_differ": _differ(facts.possible_machine, facts.possible_configuration),
+        "priority": facts.priority,
+        "persistent_online": facts.persistent_state != 0,
+        "failback": facts.failback != 0,
+        "anti_affinity": facts.anti_affinity,
+    }
 
 
 # Nearly all roles have the same lists, of up to 64 nodes each.
