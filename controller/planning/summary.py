@@ -1,8 +1,9 @@
 """The report of one cycle: every declared VM with its verdict, and what changed since the last."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from controller.model.checks import CheckResult
 from controller.model.desired import DesiredState, VMDesired
@@ -203,8 +204,7 @@ def _events(report: ClusterReport, previous: ClusterReport | None) -> Iterator[s
         yield f"{report.cluster} has converged."
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """What makes a VM's sentence news: not a progress, not a time."""
 
     verdict: Verdict

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -220,6 +221,8 @@ def may_change(policy: Policy, vms: int) -> int:
     return max(policy.changes_per_commit_min, int(policy.changes_per_commit_share * vms))
 
 
+# Asked of each VM in every cycle, and most specs are those of the cycle before.
+@lru_cache(maxsize=16_384)
 def spec_digest(want: VMDesired) -> str:
     """Digest of what the spec decides; the file and the order of mere sets are not in it."""
     possible = None if want.possible is None else sorted(fold(n) for n in want.possible)

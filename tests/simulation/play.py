@@ -106,7 +106,6 @@ class Play:
     silent_since: float | None = None
     _config: Document = field(init=False)
     _running: dict[int, End] = field(default_factory=dict)
-    _mended: bool = False
     _late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     _began: dict[str, str] = field(default_factory=dict)
     """Id of each VM that was out of its place at the start -> its node then."""
@@ -190,15 +189,20 @@ class Play:
         self._late += events
         return await self._pass(self.options.safety_seconds)
 
-    async def _pass(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+    async def _pass(
+        self,
+        seconds: float,
+        until: Callable[[], bool] = lambda: False,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> bool:
         """Let time pass; False when something was found wrong on the way."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end and not until():
             due = min([at for at, _ in self._late], default=end)
-            tick = TICK_SECONDS if not self._mended or until() is not None else seconds
             # What strikes in a gap comes at its own time, so the tick is short while it may.
-            tick = min(tick, GAP_SECONDS) if self.wire.after or self.wire.before else tick
+            may_strike = self.wire.after or self.wire.before
+            tick = min(tick_seconds, GAP_SECONDS) if may_strike else tick_seconds
             await asyncio.sleep(max(0.001, min(tick, due - loop.time(), end - loop.time())))
             self.wire.come_to_now()
             self._do_due(loop.time())
@@ -290,7 +294,6 @@ class Play:
         self.wire.after.clear()
         self.wire.traps.clear()
         self.checker.stops.clear()
-        self._mended = True
         if not await self._pass(CALM_SECONDS, until=self._is_calm):
             return False
         if not self._is_calm():
@@ -314,7 +317,7 @@ class Play:
         if not self._is_done() and rest_for_a_day(self.checker):
             # Moved by us as often as a VM may be in a day: then it has to wait for the next.
             self.site.patience_seconds = SILENT_PATIENCE_SECONDS
-            await self._pass(DAY, until=self._is_done)
+            await self._pass(DAY, until=self._is_done, tick_seconds=60.0)
         if not self._is_done():
             report = self.report
             told = [v.sentence for v in report.vms if v.verdict != "Settled"] if report else []

@@ -8,7 +8,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from controller.adapters.winrm.calling import READ_ONLY
@@ -230,10 +230,7 @@ class Wire:
         stamp = self._stamp()
         known = self._cache.get(key)
         if known is not None and known[0] == stamp:
-            return Reply(
-                node=node, data=known[1].data, made_seconds=self.world.now,
-                truth=self.onlooker.note(node),
-            )  # fmt: skip
+            return replace(known[1], made_seconds=self.world.now)
         try:
             said = respond(self.world, node, "observe", {"clusterWide": cluster_wide})
         except NodeUnreachable as error:

@@ -177,6 +177,8 @@ class SqliteJournal:
         self._boot = boot
         self._connection: sqlite3.Connection | None = None
         self._written: dict[str, Entries] = {}
+        self._specs: dict[str, Mapping[str, SpecMark]] = {}
+        """As they are on the disk: most cycles bring the same object again."""
         self._purged_at = monotonic()
 
     def load(self, cluster: str) -> History:
@@ -193,7 +195,7 @@ class SqliteJournal:
                 history = _history(cluster, entries, unanswered)
             except ValidationError as error:
                 raise JournalBroken(f"{self._path}: an entry cannot be read: {error}") from error
-        self._written[cluster] = entries
+        self._written[cluster], self._specs[cluster] = entries, history.specs
         return history
 
     def open_intent(self, cluster: str, intent: Intent) -> None:
@@ -210,10 +212,11 @@ class SqliteJournal:
     def keep(self, cluster: str, history: History, outcomes: Sequence[Outcome]) -> None:
         """Write what differs from what is on the disk; nothing, when nothing does."""
         written = self._written.setdefault(cluster, {})
-        entries = _entries(history, written)
+        entries = _entries(history, written, self._specs.get(cluster))
         changed = [(at, body) for at, body in entries.items() if written.get(at) != body]
         gone = [at for at in written if at not in entries]
         if not (changed or gone or outcomes):
+            self._specs[cluster] = history.specs
             return
         with self._writing("write to") as connection:
             connection.executemany(_UPSERT, [(cluster, *at, body) for at, body in changed])
@@ -225,7 +228,7 @@ class SqliteJournal:
                 _purge(connection)
                 self._purged_at = monotonic()
             connection.executemany(_ANSWER, [_answer(cluster, outcome) for outcome in outcomes])
-        self._written[cluster] = entries
+        self._written[cluster], self._specs[cluster] = entries, history.specs
 
     def note(self, order: Order) -> None:
         """Make an order durable, for people: what it leads to is kept with the history."""
@@ -383,7 +386,9 @@ def _purge(connection: sqlite3.Connection) -> None:
     connection.execute(_PURGE, (KEPT_DAYS * 86400, GONE_ENTRIES_MAX))
 
 
-def _entries(history: History, written: Entries) -> Entries:
+def _entries(
+    history: History, written: Entries, specs_written: Mapping[str, SpecMark] | None
+) -> Entries:
     """What of a history is durable. Counters of cycles are not: a restart counts anew."""
     entries: Entries = {}
     if history.trusted or _TRUST in written:
@@ -412,8 +417,10 @@ def _entries(history: History, written: Entries) -> Entries:
         entries["approval", f"{approval.digest} {approval.at}"] = _text(_APPROVAL, approval)
     if history.waiting is not None:
         entries["waiting", ""] = _text(_WAITING, history.waiting)
-    for spec in history.specs.values():
-        entries["spec", spec.key] = _text(_SPEC, spec)
+    if history.specs is specs_written:
+        entries |= {at: body for at, body in written.items() if at[0] == "spec"}
+    else:
+        entries |= {("spec", key): _text(_SPEC, spec) for key, spec in history.specs.items()}
     for result in history.results:
         entries["result", result.intent] = _text(_RESULT, result)
     for refusals in history.refusals:
