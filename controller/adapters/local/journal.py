@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -177,8 +178,6 @@ class SqliteJournal:
         self._boot = boot
         self._connection: sqlite3.Connection | None = None
         self._written: dict[str, Entries] = {}
-        self._specs: dict[str, Mapping[str, SpecMark]] = {}
-        """As they are on the disk: most cycles bring the same object again."""
         self._purged_at = monotonic()
 
     def load(self, cluster: str) -> History:
@@ -195,7 +194,7 @@ class SqliteJournal:
                 history = _history(cluster, entries, unanswered)
             except ValidationError as error:
                 raise JournalBroken(f"{self._path}: an entry cannot be read: {error}") from error
-        self._written[cluster], self._specs[cluster] = entries, history.specs
+        self._written[cluster] = entries
         return history
 
     def open_intent(self, cluster: str, intent: Intent) -> None:
@@ -212,11 +211,10 @@ class SqliteJournal:
     def keep(self, cluster: str, history: History, outcomes: Sequence[Outcome]) -> None:
         """Write what differs from what is on the disk; nothing, when nothing does."""
         written = self._written.setdefault(cluster, {})
-        entries = _entries(history, written, self._specs.get(cluster))
+        entries = _entries(history, written)
         changed = [(at, body) for at, body in entries.items() if written.get(at) != body]
         gone = [at for at in written if at not in entries]
         if not (changed or gone or outcomes):
-            self._specs[cluster] = history.specs
             return
         with self._writing("write to") as connection:
             connection.executemany(_UPSERT, [(cluster, *at, body) for at, body in changed])
@@ -228,7 +226,7 @@ class SqliteJournal:
                 _purge(connection)
                 self._purged_at = monotonic()
             connection.executemany(_ANSWER, [_answer(cluster, outcome) for outcome in outcomes])
-        self._written[cluster], self._specs[cluster] = entries, history.specs
+        self._written[cluster] = entries
 
     def note(self, order: Order) -> None:
         """Make an order durable, for people: what it leads to is kept with the history."""
@@ -386,17 +384,14 @@ def _purge(connection: sqlite3.Connection) -> None:
     connection.execute(_PURGE, (KEPT_DAYS * 86400, GONE_ENTRIES_MAX))
 
 
-def _entries(
-    history: History, written: Entries, specs_written: Mapping[str, SpecMark] | None
-) -> Entries:
+def _entries(history: History, written: Entries) -> Entries:
     """What of a history is durable. Counters of cycles are not: a restart counts anew."""
     entries: Entries = {}
     if history.trusted or _TRUST in written:
         entries[_TRUST] = "{}"
     if history.cluster_id is not None:
         entries[_CLUSTER] = history.cluster_id
-    for key, vm_id in history.bound.items():
-        entries["binding", key] = vm_id
+    entries |= {("binding", key): vm_id for key, vm_id in history.bound.items()}
     for intent in history.intents:
         entries["intent", intent.id] = _text(_INTENT, intent, _VOLATILE)
     for sighting in history.sightings.values():
@@ -417,18 +412,13 @@ def _entries(
         entries["approval", f"{approval.digest} {approval.at}"] = _text(_APPROVAL, approval)
     if history.waiting is not None:
         entries["waiting", ""] = _text(_WAITING, history.waiting)
-    if history.specs is specs_written:
-        entries |= {at: body for at, body in written.items() if at[0] == "spec"}
-    else:
-        entries |= {("spec", key): _text(_SPEC, spec) for key, spec in history.specs.items()}
+    entries |= {("spec", key): _spec_text(spec) for key, spec in history.specs.items()}
     for result in history.results:
         entries["result", result.intent] = _text(_RESULT, result)
     for refusals in history.refusals:
         entries["refusals", f"{refusals.key} {refusals.kind}"] = _text(_REFUSALS, refusals)
-    for node in sorted(history.nodes_away):
-        entries["node away", node] = "{}"
-    for node, since in history.node_up_since.items():
-        entries["node up", node] = _text(_TIME, since)
+    entries |= {("node away", node): "{}" for node in sorted(history.nodes_away)}
+    entries |= {("node up", n): _text(_TIME, at) for n, at in history.node_up_since.items()}
     return entries
 
 
@@ -483,6 +473,11 @@ def _crc(*values: str) -> int:
 
 def _text(adapter: TypeAdapter[Any], entry: object, exclude: set[str] | None = None) -> str:
     return adapter.dump_json(entry, exclude=exclude).decode()
+
+
+@lru_cache(maxsize=16_384)  # most of them are those of the cycle before
+def _spec_text(mark: SpecMark) -> str:
+    return _text(_SPEC, mark)
 
 
 def _command(body: str, answer: str | None) -> PastCommand:
