@@ -71,21 +71,28 @@ class FaultProxy:
             struck = await self._strike(self.fault)
             if struck is not None:
                 return struck
-        headers = {k: v for k, v in request.headers.items() if k in ("content-type", "accept")}
-        sent = self._client.build_request(
-            request.method,
-            request.url.path,
-            params=dict(request.query_params),
-            content=await request.body(),
-            headers=headers,
-        )
-        answer = await self._client.send(sent, stream=True)
+        answer = await self._forward(request)
         if not is_watch:
             await answer.aread()
             return Response(answer.content, answer.status_code, media_type="application/json")
         return StreamingResponse(
             self._lines(answer), answer.status_code, media_type="application/json"
         )
+
+    async def _forward(self, request: Request) -> httpx2.Response:
+        """Ask the server the same; its answer has begun."""
+        headers = {k: v for k, v in request.headers.items() if k in ("content-type", "accept")}
+        sent = self._client.build_request(
+            request.method,
+            request.url.path,
+            params=self._asked(request),
+            content=await request.body(),
+            headers=headers,
+        )
+        return await self._client.send(sent, stream=True)
+
+    def _asked(self, request: Request) -> dict[str, str]:
+        return dict(request.query_params)
 
     async def _strike(self, fault: str) -> Response | None:
         """What is answered in place of the watch."""
