@@ -57,7 +57,13 @@ _NAMES: Mapping[str, _Names] = {
         plural="nodemaintenances",
         short="hvnm",
         scope="Cluster",
-        columns=(("Node", ".spec.node", 0), ("Cluster", ".spec.cluster", 1)),
+        columns=(
+            ("Node", ".spec.node", 0),
+            ("Phase", ".status.phase", 0),
+            ("Remaining", ".status.remainingCount", 0),
+            ("Cluster", ".spec.cluster", 1),
+            ("Message", ".status.message", 1),
+        ),
     ),
 }
 
@@ -257,5 +263,23 @@ _STATUS: Mapping[str, Schema] = {
         "message": _text("What a colleague would say of it.", 4096),
     },
     "PlacementRule": {},
-    "NodeMaintenance": {},
+    "NodeMaintenance": {
+        "cluster": _text("The cluster of the node.", 253),
+        "phase": _text("How far it got.", 64),
+        "message": _text("What a colleague would say of it.", 4096),
+        "remainingCount": _count("How many VMs are still on the node."),
+        "remaining": {
+            "type": "array",
+            "maxItems": 20,
+            "items": _part(
+                "One VM that is still on the node.",
+                vm=_text("Its name.", 256),
+                vmID=_text("Its id.", 64),
+                why=_text("CamelCase word from a closed list.", 64),
+                message=_text("The same for a person.", 256),
+            ),
+            "x-kubernetes-list-type": "atomic",
+            "description": "The first twenty of them, by name, and why each is there.",
+        },
+    },
 }

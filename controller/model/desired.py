@@ -154,6 +154,8 @@ class MaintenanceDesired:
     suspended: bool = False
     contradicts: tuple[str, ...] = ()
     """Places of other documents for the same node: then none of them is carried out."""
+    generation: int = 0
+    """metadata.generation in Kubernetes; 0 for files."""
 
     @property
     def title(self) -> str:

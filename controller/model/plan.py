@@ -324,6 +324,8 @@ class MaintenanceStanding:
     ends: datetime | None = None
     """None: with its document."""
     remaining: tuple[Remaining, ...] = ()
+    generation: int = 0
+    """metadata.generation of its document in Kubernetes; 0 for files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

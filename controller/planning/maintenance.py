@@ -266,6 +266,7 @@ def maintenance_standings(
                 phase=phase,
                 ends=want.end if want is not None else None,
                 remaining=remaining,
+                generation=want.generation if want is not None else 0,
             )
         )
     return tuple(found)

@@ -100,6 +100,7 @@ def _maintenance(document: Document, model: NodeMaintenance) -> MaintenanceDesir
         end=end,
         returns=spec.afterwards == "Return",
         suspended=spec.suspend,
+        generation=document.generation,
     )
 
 

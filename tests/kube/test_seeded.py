@@ -60,9 +60,9 @@ def test_many_seeds(clean: ApiServer, tmp_path: Path) -> None:
     """Every kind of fault strikes, and the lead is had and lost many times."""
     began, figures = time.monotonic(), Counter[str]()
     wrong: list[str] = []
-    runs = [made(clean, tmp_path, FIRST + number) for number in range(RUNS)]
-    for at in range(0, len(runs), AT_ONCE):
-        group = runs[at : at + AT_ONCE]
+    for at in range(0, RUNS, AT_ONCE):
+        seeds = range(FIRST + at, FIRST + min(at + AT_ONCE, RUNS))
+        group = [made(clean, tmp_path, seed) for seed in seeds]
         asyncio.run(play(*((run, partial(befall, names)) for run, names in group)))
         for run, _ in group:
             figures += run.figures()

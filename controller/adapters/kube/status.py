@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from controller.adapters.kube.api import Json
 from controller.adapters.kube.conditions import (
+    MESSAGE_CHARACTERS_MAX,
     Condition,
     conditions_of_maintenance,
     conditions_of_vm,
@@ -16,11 +17,18 @@ from controller.adapters.kube.conditions import (
 )
 from controller.adapters.kube.kinds import CLUSTER, MAINTENANCE
 from controller.adapters.kube.source import Identity, Judged
-from controller.model.plan import Verdict
+from controller.model.plan import MaintenanceStanding, Verdict
 from controller.model.policy import Mode
 from controller.model.report import ClusterReport, VMReport
 from controller.planning.approvals import waiting_for_approval
-from controller.planning.sentences import change_words, folders_sentence, hold_sentence, why
+from controller.planning.sentences import (
+    REMAINS,
+    change_words,
+    folders_sentence,
+    hold_sentence,
+    maintenance_sentence,
+    why,
+)
 
 ACTIONS_MAX: Final = 20
 """Of a plan, in a status: enough to decide by; the rest is counted, and in `ownernode plan`."""
@@ -118,10 +126,26 @@ def _of_maintenance(judged: Judged, identity: Identity, told: Told, before: Json
     for report in told.reports.values():
         for standing in report.plan.maintenances:
             if standing.name == name:
-                hold = next((h for h in report.plan.holds if h.key == standing.key), None)
-                conditions = conditions_of_maintenance(standing, hold, report.mode)
-                return _status(conditions, old, judged.generation, now)
+                return _of_standing(standing, report, old, now)
     return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
+
+
+def _of_standing(
+    standing: MaintenanceStanding, report: ClusterReport, old: Sequence[Json], now: str
+) -> Json:
+    """How far it got, and what is still on the node; of very many VMs the first, and how many."""
+    hold = report.plan.hold_for(standing.key)
+    conditions = conditions_of_maintenance(standing, hold, report.mode)
+    return _status(conditions, old, standing.generation, now) | {
+        "cluster": report.cluster,
+        "phase": standing.phase.value,
+        "message": maintenance_sentence(standing, hold)[:MESSAGE_CHARACTERS_MAX],
+        "remainingCount": len(standing.remaining),
+        "remaining": [
+            {"vm": left.vm, "vmID": left.vm_id, "why": left.why.value, "message": REMAINS[left.why]}
+            for left in standing.remaining[:NAMES_MAX]
+        ],
+    }
 
 
 def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now: str) -> Json:
