@@ -220,7 +220,7 @@ def _part(description: str, **properties: Schema) -> Schema:
 _STATUS: Mapping[str, Schema] = {
     "FailoverCluster": {
         "mode": _text("The mode in force.", 16),
-        "revision": _text("The revision of the specs in force.", 512),
+        "revision": _text("The revision of the specs in force that come from elsewhere.", 512),
         "summary": _text("How many of the declared VMs are settled.", 32),
         "nodes": _count("Nodes of the cluster."),
         "vms": _part(

@@ -16,7 +16,7 @@ from controller.adapters.kube.conditions import (
     written,
 )
 from controller.adapters.kube.kinds import CLUSTER, MAINTENANCE
-from controller.adapters.kube.source import Identity, Judged
+from controller.adapters.kube.source import SOURCE, Identity, Judged
 from controller.model.plan import MaintenanceStanding, Verdict
 from controller.model.policy import Mode
 from controller.model.report import ClusterReport, VMReport
@@ -162,7 +162,6 @@ def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now:
     settled = verdicts[Verdict.SETTLED]
     status |= {
         "mode": report.mode.value,
-        "revision": report.revision,
         "vms": {
             "declared": len(report.vms),
             "settled": settled,
@@ -174,12 +173,22 @@ def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now:
         "nodes": len(report.nodes),
         "holds": [hold_sentence(hold) for hold in report.cluster_holds][:NAMES_MAX],
     }
-    return status | ({"plan": _plan(report)} if report.plan.actions else {})
+    optional = {"revision": _revision(report), "plan": _plan(report)}
+    return status | {key: value for key, value in optional.items() if value}
+
+
+def _revision(report: ClusterReport) -> str:
+    """Of the sources beside Kubernetes: of an object its own generation tells, and who edits one
+    of thousands makes no write to the cluster's."""
+    others = (r for r in report.revision.split(",") if not r.startswith(f"{SOURCE}@"))
+    return ",".join(others)
 
 
 def _plan(report: ClusterReport) -> Json:
     """Digest, counts and the first actions: what somebody approves by the digest."""
     plan = report.plan
+    if not plan.actions:
+        return {}
     waiting = waiting_for_approval(report)
     shown: Json = {
         "digest": plan.digest,

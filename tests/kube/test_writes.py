@@ -1,0 +1,31 @@
+"""What leading costs the API server: nothing while nothing happens, and little for an edit."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kube.api_server import ApiServer
+from tests.kube.fleet import QUIET_CYCLES, fleet
+
+VMS = 40
+
+
+@pytest.mark.timeout(120)
+def test_idle_writes_nothing_and_an_edit_one_status(clean: ApiServer, tmp_path: Path) -> None:
+    """Cycles pass without a write; then one placement changes, and no other is written.
+
+    The other write is the memory's: the next leader must know that this spec has changed.
+    """
+    with fleet(clean, tmp_path, nodes=3, vms=VMS, interval="1s", lease="3/2/0.5") as leading:
+        leading.until_settled(VMS)
+        leading.until_quiet()
+        before = leading.writes()
+        leading.pass_cycles(5)
+        assert leading.writes() == before
+        leading.edit()
+        leading.pass_cycles(QUIET_CYCLES)
+        written = leading.writes() - before
+        assert written == {
+            "patch virtualmachineplacements/status": 1,
+            "patch failoverclusters/status": 1,
+        }
