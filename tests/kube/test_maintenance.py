@@ -55,3 +55,5 @@ def test_status_says_what_remains_until_the_node_is_empty(clean: ApiServer, tmp_
         server.apply(maintenance(suspend=True))
         until(lambda: status()["phase"] == "LeftAlone", "the edit was taken up")
         assert status()["observedGeneration"] == 2
+        ready = condition({"status": status()}, "Ready")
+        assert (ready["status"], ready["reason"]) == ("True", "Suspended")

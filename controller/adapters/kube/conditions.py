@@ -87,7 +87,8 @@ def conditions_of_maintenance(
     """How far the maintenance of a node got: ready when the node is empty, or need not be."""
     reason = hold.reason.value if hold is not None else standing.phase.value
     told = maintenance_sentence(standing, hold)
-    rests = standing.phase in _AT_REST and hold is None
+    # With `suspend: true` it is declared to be left alone, and it is.
+    rests = standing.phase in _AT_REST and (hold is None or hold.reason is HoldReason.SUSPENDED)
     ready = Condition(type="Ready", status=str(rests), reason=reason, message=told)
     if rests:
         return (ready,)
