@@ -81,7 +81,7 @@ def accept_or_refuse(document: dict[str, Any]) -> bool:
 
 UNREAD = frozenset(
     {
-        "generation", "uptimeSeconds", "manufacturer", "vmPath", "vhdPath", "time",
+        "generation", "uptimeSeconds", "manufacturer", "time",
         "failureReason",
     }
 )  # fmt: skip
