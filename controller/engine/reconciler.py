@@ -25,7 +25,7 @@ from controller.planning.decide import claim_due, decide, may_act
 from controller.planning.holds import hold_on_cluster
 from controller.planning.summary import summarise
 from controller.planning.traces import moves_over, with_traces
-from controller.planning.view import is_moving
+from controller.planning.view import under_way
 from controller.ports import Clock, Observer
 
 
@@ -123,5 +123,5 @@ def held_if_broken(plan: Plan, reason: str | None) -> Plan:
 
 def requeue_after_seconds(history: History, observed: ObservedState, policy: Policy) -> float:
     """Look soon while anything is in flight, whoever began it: a slot may become free."""
-    busy = bool(history.open_intents) or any(is_moving(vm) for vm in observed.vms)
+    busy = bool(history.open_intents or under_way(observed))
     return policy.busy_interval_seconds if busy else policy.interval_seconds

@@ -38,7 +38,7 @@ from controller.planning.tally import (
     refused_in_a_row,
     spec_marks,
 )
-from controller.planning.view import is_moving
+from controller.planning.view import is_moving, under_way
 
 
 def absorb(
@@ -295,7 +295,7 @@ def _busy(intents: Iterable[Intent], look: _Look) -> bool:
     return (
         bool(look.running_jobs)
         or any(i.state is IntentState.OPEN for i in intents)
-        or any(is_moving(vm) for vm in look.observed.vms)
+        or bool(under_way(look.observed))
     )
 
 

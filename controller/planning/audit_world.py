@@ -141,7 +141,11 @@ def _moving(
     found = []
     for vm in vms.values():
         order, migration = ordered.get(vm.id), vm.migration
-        if order is None and migration is None and not (vm.role and vm.role.queued):
+        home = nodes.get(fold(vm.owner or ""))
+        # Its owner answered without it, though its role is online: it is between two nodes.
+        lost = vm.host is None and vm.role is not None and vm.role.state is RoleState.ONLINE
+        hidden = lost and home is not None and home.answered
+        if not (order or migration or hidden or (vm.role and vm.role.queued)):
             continue
         source = (order.source if order else None) or (migration.source if migration else None)
         told = (migration.target if migration else None, order.target if order else None)

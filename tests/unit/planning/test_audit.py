@@ -290,6 +290,10 @@ MISTAKES: dict[str, tuple[str, Callable[[Case], Case]]] = {
         "cluster limit",
         lambda c: c.seeing("nobodys", migration=moving(vm("nobodys", "n3"), "n4").migration),
     ),
+    "a slot of one that no node lists": (
+        "cluster limit",
+        lambda c: c.seeing("nobodys", host=None, state=VMState.OTHER),
+    ),
     "left on its stop": (
         "hop",
         lambda c: replace(
