@@ -81,6 +81,13 @@ def _scvmm(nodes: Sequence[NodeTranscript]) -> str | None:
     return "roles named SCVMM <VM> Resources are here" if mine else None
 
 
+def _default_folders(nodes: Sequence[NodeTranscript]) -> str | None:
+    owns = tuple(_data(nodes, "doctor"))
+    told = [own[name] for own in owns for name in ("vmPath", "vhdPath") if own[name]]
+    ended = sum(str(path).endswith("\\") for path in told)
+    return f"{ended} of {len(told)} end with one" if told else None
+
+
 _FACTS: Sequence[tuple[str, str, Answer | None]] = (
     ("agentStarts", "Does -InputFormat None leave stdin to the script?", _agent_starts),
     ("functionalLevel", "Which ClusterFunctionalLevel has which version?", _levels),
@@ -88,6 +95,7 @@ _FACTS: Sequence[tuple[str, str, Answer | None]] = (
     ("importCost", "What does importing both modules cost over WinRM?", _import_cost),
     ("groupState", "Is a role Pending or Online while its VM is transferred?", _group_state),
     ("migrationState", "Are MigrationState and -Progress filled today?", _migration_state),
+    ("defaultFolders", "Does Get-VMHost end a folder with a backslash?", _default_folders),
     ("scvmmNames", "Does SCVMM name its roles 'SCVMM <VM> Resources'?", _scvmm),
     # What no look at a cluster can tell, or nothing that these operations read.
     ("queuedFlag", "How long does Queued stay set?", None),

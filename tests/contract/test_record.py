@@ -67,6 +67,7 @@ def test_recording_says_what_it_settles_and_what_not(tmp_path: Path) -> None:
     answers = {fact.name: fact.answer for fact in transcript.facts}
     assert answers["functionalLevel"] == "level 12 on build 26100"
     assert answers["migrationLimit"] == "cluster 1, node 1: the same"
+    assert answers["defaultFolders"] == "0 of 4 end with one"
     assert answers["moveTypeThreshold"] is None
     assert answers["groupState"] is None, "nothing was migrating"
 
