@@ -46,6 +46,7 @@ class CheckName(StrEnum):
     INNER_SWITCH = "innerSwitch"
     TPM = "tpm"
     REPLICA = "replica"
+    MOVE_TYPE = "moveType"
     SAME_NAME = "sameName"
     AFFINITY = "affinity"
     UNMONITORED = "unmonitored"

@@ -71,6 +71,7 @@ class NodeCondition:
     migrations_parallel_max: int | None
     migrations_max: int
     balancer_mode: int | None
+    scvmm_agent: bool
     vm_path: str | None
     vhd_path: str | None
     volumes: tuple[str, ...]

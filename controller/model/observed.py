@@ -144,6 +144,8 @@ class NodeObserved:
     """Those of them that reach no other node: internal and private ones."""
     domain_joined: bool | None = None
     """Whether it is of an Active Directory domain; None where it did not tell."""
+    scvmm_agent: bool = False
+    """Whether System Center Virtual Machine Manager has its agent there, which may move VMs."""
     vm_folder: str | None = None
     """Where it puts new VMs, where nobody names another folder; None where it did not tell."""
     disk_folder: str | None = None
@@ -300,6 +302,9 @@ class ObservedState:
     """ClusterEnforcedAntiAffinity: the second role of a class on a node stays offline."""
     affinity_rules: tuple[AffinityRule, ...] = ()
     """The enabled ones, by name."""
+    move_type_threshold: int | None = None
+    """MoveTypeThreshold of the VM resource type: where the cluster itself moves VMs, it saves those
+    whose role has a lower priority."""
     functional_level: int | None = None
     epoch: int | None = None
     """The fencing epoch in the cluster database; None where no controller ever claimed one."""

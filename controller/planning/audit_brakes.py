@@ -58,7 +58,8 @@ def check_right(w: World, now: datetime) -> Iterator[AuditFinding]:
     past, seen, policy = w.history, w.observed, w.desired.policy
     ours = past.epoch is not None and seen.epoch == past.epoch
     ours = ours and same_name(seen.epoch_holder, past.holder)
-    balances = policy.balancer is Balancer.REFUSE and seen.balancer_mode != 0
+    others = seen.balancer_mode != 0 or any(node.scvmm_agent for node in seen.nodes)
+    balances = policy.balancer is Balancer.REFUSE and others
     jumped = past.clock_jumped_at
     settled_at = jumped + timedelta(seconds=policy.settle_seconds) if jumped else now
     known = past.cluster_id
@@ -73,7 +74,7 @@ def check_right(w: World, now: datetime) -> Iterator[AuditFinding]:
             f"it is {seen.cluster_id}, not {known}",
         ),
         (_unfit(w), "fitness", "a check of the nodes failed"),
-        (balances, "balancer", f"the cluster balances by itself ({seen.balancer_mode})"),
+        (balances, "balancer", f"something else balances, mode {seen.balancer_mode} or SCVMM"),
         (not is_open(policy.windows, now), "window", "no window allows changes now"),
         (_unapproved(w, now), "approval", "nobody approved this plan"),
     )

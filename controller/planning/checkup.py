@@ -147,9 +147,13 @@ def _migration_limits(condition: NodeCondition, desired: DesiredState) -> Judgem
 def _balancer(condition: NodeCondition, desired: DesiredState) -> Judgement:
     mode, policy = condition.balancer_mode, desired.policy
     found = "not told" if mode is None else {0: "off"}.get(mode, f"on (mode {mode})")
-    if mode == 0 or policy.balancer is Balancer.COEXIST:
-        return _passed(found)
     remedy = "(Get-Cluster).AutoBalancerMode = 0, or `balancer: Coexist`: Enforce is held else"
+    if condition.scvmm_agent:
+        found += "; SCVMM's agent is here"
+        remedy = "take the cluster out of SCVMM, or `balancer: Coexist`: Enforce is held else"
+    free = mode == 0 and not condition.scvmm_agent
+    if free or policy.balancer is Balancer.COEXIST:
+        return _passed(found)
     acts = policy.mode is not Mode.OBSERVE
     return CheckResult.FAIL if acts else CheckResult.WARN, found, remedy
 

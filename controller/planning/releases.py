@@ -20,7 +20,7 @@ RELEASES: Final[dict[HoldReason, tuple[str, str]]] = {
     HoldReason.AUDIT_VETO: ("planning", "a plan without the fault"),
     HoldReason.BALANCER_ON: (
         "permission.balancer_on",
-        "the administrator: AutoBalancerMode 0, or `balancer: Coexist`",
+        "the administrator: AutoBalancerMode 0, a cluster out of SCVMM, or `balancer: Coexist`",
     ),
     HoldReason.NOT_FIT: (
         "permission.not_fit",

@@ -4,6 +4,7 @@ A sentence holds nothing that changes from cycle to cycle while nothing happens.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from controller.model.desired import VMDesired
@@ -36,8 +37,7 @@ HOLDS: Final[dict[HoldReason, str]] = {
     " whole cluster come first",
     HoldReason.JOURNAL_BROKEN: "nothing can be written to the journal",
     HoldReason.AUDIT_VETO: "the audit found a fault in the plan: {first}",
-    HoldReason.BALANCER_ON: "the cluster's own balancer is on (AutoBalancerMode"
-    " {auto_balancer_mode}); switch it off, or set balancer: Coexist",
+    HoldReason.BALANCER_ON: "{balancing}, or set balancer: Coexist",
     HoldReason.LOCAL_ACCOUNT: "{authentication} logs on a local account, and what it creates on a"
     " node of a domain ({nodes}) can fail to migrate later; use Kerberos, or NTLM",
     HoldReason.NOT_FIT: "its nodes were examined, and it is not fit to be acted on: {failed};"
@@ -162,7 +162,18 @@ def hold_sentence(hold: Hold) -> str:
     count = words["refusals"]
     words["times"] = f" {count} times in a row" if count not in ("", "1") else ""
     words["whither"] = f" to {hold.target}" if hold.target else ""
+    words["balancing"] = " and ".join(
+        _balancing(words["auto_balancer_mode"], words["scvmm_agents"])
+    )
     return HOLDS[hold.reason].format_map(words)
+
+
+def _balancing(mode: str, agents: str) -> Iterator[str]:
+    """Who else places VMs, and what ends that."""
+    if mode:
+        yield f"the cluster's own balancer is on (AutoBalancerMode {mode}); switch it off"
+    if agents:
+        yield f"SCVMM manages {agents} and may move VMs too; take the cluster out of SCVMM"
 
 
 def waiting(report: ClusterReport) -> tuple[tuple[str, HoldReason, str], ...]:

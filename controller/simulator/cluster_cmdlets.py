@@ -23,7 +23,13 @@ from controller.simulator.cmdlet_errors import (
 )
 from controller.simulator.drain import resume_node, suspend_node
 from controller.simulator.failover import choose_node, start_role
-from controller.simulator.inventory import AffinityRule, Node, Role, VirtualMachine
+from controller.simulator.inventory import (
+    AFFINITY_TYPES,
+    AffinityRule,
+    Node,
+    Role,
+    VirtualMachine,
+)
 from controller.simulator.migration import cancel_move, request_move
 from controller.simulator.roles import register_role, set_possible_owners, set_preferred_owners
 from controller.simulator.states import Cause
@@ -96,7 +102,9 @@ def get_cluster_parameter(call: Call) -> list[Value]:
     found: list[Value] = []
     for item in call.objects("InputObject"):
         if item.type_name == TYPE + "ClusterResourceType":
-            rows = [parameter(item, "MoveTypeThreshold", view.cluster.move_type_threshold)]
+            threshold = view.cluster.move_type_threshold
+            shown = threshold != 2000 or call.sim.doubts.move_type_threshold_unset == "default"
+            rows = [parameter(item, "MoveTypeThreshold", threshold)] if shown else []
         elif item.type_name == TYPE + "Cluster":
             rows = view.cluster_parameters(item)
         else:
@@ -332,12 +340,13 @@ def get_cluster_affinity_rule(call: Call) -> list[Value]:
     if call.node.build < _AFFINITY_RULES_SINCE:
         raise command_not_found("Get-ClusterAffinityRule")
     call.sim.require_quorum(call.node)
+    by_name = call.sim.doubts.affinity_rule_type == "name"
     return [
         PSObject(
             _AFFINITY_TYPE,
             {
                 "Name": rule.name,
-                "RuleType": rule.type,
+                "RuleType": AFFINITY_TYPES[rule.type - 1] if by_name else rule.type,
                 "Groups": [*rule.groups],
                 "Enabled": int(rule.enabled),
             },

@@ -15,6 +15,7 @@ from controller.model.names import fold, same_name
 from controller.simulator.doubts import Doubts, Timing
 from controller.simulator.drain import start_balancing
 from controller.simulator.inventory import (
+    AFFINITY_TYPES,
     AffinityRule,
     Cluster,
     Disk,
@@ -74,9 +75,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-AFFINITY_TYPES = ("SameFaultDomain", "SameNode", "DifferentFaultDomain", "DifferentNode")
-
-
 class AffinityPart(_Part):
     name: str
     type: Literal["SameFaultDomain", "SameNode", "DifferentFaultDomain", "DifferentNode"]
@@ -123,6 +121,7 @@ class NodePart(_Part):
     vhd_path: str | None = None
     switches: list[str | SwitchPart] = ["Prod"]
     dvd_drives: list[str] = ["D:"]
+    services: list[str] = []
 
 
 class VolumePart(_Part):
@@ -290,6 +289,7 @@ def add_node(world: World, number: int, part: NodePart) -> None:
         migrations_max=part.migrations_max,
         boot_at=-30 * _DAY_SECONDS,
         dvd_drives=tuple(part.dvd_drives),
+        services=tuple(part.services),
         switches=[_switch(part.name, switch) for switch in part.switches],
     )
     node.vm_path = part.vm_path or node.vm_path

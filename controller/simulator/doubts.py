@@ -70,6 +70,11 @@ class Doubts:
     processors_above_target: Literal["refused", "accepted"] = "refused"
     # How Get-VMHost shows a default folder: as it was given, or with a backslash at its end.
     default_folder_shown: Literal["as_given", "with_backslash"] = "as_given"
+    # MoveTypeThreshold of the VM resource type while nobody has set it: its default, or not there.
+    move_type_threshold_unset: Literal["default", "absent"] = "default"
+    # RuleType of an affinity rule: the number that the reflected class has, or the name that people
+    # see, which a type file could put in its place.
+    affinity_rule_type: Literal["number", "name"] = "number"
     # The free text that Failover Cluster Manager shows as "Information".
     resource_status_language: Literal["en", "de"] = "en"
 

@@ -197,9 +197,16 @@ def get_volume(call: Call) -> list[Value]:
     ]
 
 
+_SERVICES = "hklm:\\system\\currentcontrolset\\services\\"
+
+
 def test_path(call: Call) -> list[Value]:
     found: list[Value] = []
     for path in _paths(call):
+        if fold(path).startswith(_SERVICES):
+            services = {fold(name) for name in call.node.services}
+            found.append(fold(path).removeprefix(_SERVICES) in services)
+            continue
         file = find_file(call.sim.cluster, call.node, path)
         match fold(call.text("PathType") or "Any"):
             case "leaf":

@@ -64,6 +64,8 @@ class Node:
     vhd_path: str = "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks"
     migrations_max: int = 1
     dvd_drives: tuple[str, ...] = ("D:",)
+    services: tuple[str, ...] = ()
+    """Names of services beside those of Windows itself, as their keys in the registry bear them."""
     switches: list[Switch] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     volumes_lost: set[str] = field(default_factory=set)  # folded mounts that it can't use
@@ -262,6 +264,10 @@ class NodeEvent:
     at: float
     values: tuple[str, ...]
     text: str
+
+
+AFFINITY_TYPES = ("SameFaultDomain", "SameNode", "DifferentFaultDomain", "DifferentNode")
+"""Names of the types 1 to 4."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -186,7 +186,11 @@ def _node(item: PSObject) -> Data:
 def _slow(world: World, node: str, system: PSObject, seconds: int) -> Slow:
     now = system.properties["LocalDateTime"]
     assert isinstance(now, datetime)
-    return Slow(kept=world.jobs.kept(node), now=now, seconds=seconds)
+
+    def exists(path: str) -> bool:
+        return invoke(world, node, "Test-Path", {"LiteralPath": path}) == [True]
+
+    return Slow(kept=world.jobs.kept(node), now=now, seconds=seconds, exists=exists)
 
 
 def _self(run: Run, system: PSObject, slow: Slow) -> Data:

@@ -23,6 +23,9 @@ EQUIPMENT_READS_MAX = 32
 """VMs read in one call: the reply must not be late."""
 
 
+SCVMM_AGENT_KEY = r"HKLM:\SYSTEM\CurrentControlSet\Services\SCVMMAgent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What was read then; `data` None where it could not be read."""
@@ -39,6 +42,8 @@ class Slow:
     kept: dict[str, Kept]
     now: datetime
     seconds: int
+    exists: Callable[[str], bool]
+    """Whether its node has a file, a folder or a registry key of that path."""
 
     def is_due(self, key: str, token: str) -> bool:
         """Never read, changed to all appearance, or too old."""
@@ -67,7 +72,7 @@ class Slow:
 def hardware(run: Run, system: PSObject, slow: Slow) -> Data | None:
     """The node's own part, read anew when it is due."""
     if slow.is_due("", ""):
-        slow.kept[""] = Kept(token="", at=slow.now, data=_hardware(run, system))
+        slow.kept[""] = Kept(token="", at=slow.now, data=_hardware(run, system, slow))
     return slow.shown("")
 
 
@@ -128,7 +133,7 @@ def _vm(vm: PSObject, slow: Slow) -> Data:
     }
 
 
-def _hardware(run: Run, system: PSObject) -> Data:
+def _hardware(run: Run, system: PSObject, slow: Slow) -> Data:
     computer = run("Get-CimInstance", ClassName="Win32_ComputerSystem")[0]
     processor = run("Get-CimInstance", ClassName="Win32_Processor")[0]
     hypervisor = run("Get-VMHost")[0]
@@ -149,7 +154,21 @@ def _hardware(run: Run, system: PSObject) -> Data:
         "vhdPath": text_or_none(hypervisor, "VirtualHardDiskPath"),
         "vmVersions": hypervisor.properties["SupportedVmVersions"],
         "switches": ordered(switches, "name", "type"),
+        "scvmmAgent": slow.exists(SCVMM_AGENT_KEY),
+        "moveTypeThreshold": _move_type_threshold(run),
     }
+
+
+def _move_type_threshold(run: Run) -> int | None:
+    """Only a warning rests on it, so nothing else is lost where it can't be read."""
+    try:
+        kinds = run("Get-ClusterResourceType")
+        kind = next(k for k in kinds if text_of(k, "Name") == "Virtual Machine")
+        rows = run("Get-ClusterParameter", InputObject=kind)
+    except CmdletError:
+        return None
+    found = [row for row in rows if text_of(row, "Name") == "MoveTypeThreshold"]
+    return number_of(found[0], "Value") if found else None
 
 
 def _equipment(run: Run, vm: PSObject) -> Data:

@@ -88,6 +88,7 @@ LIVE: dict[str, dict[str, tuple[str, ...]]] = {
         "$rule": (_CIM_MSCLUSTER + "MSCluster_AffinityRule",),
         "$security": (_HYPER_V + "VMSecurity",),
         "$system": (_CIM + "Win32_OperatingSystem",),
+        "$type": (_CLUSTER + "ClusterResourceType",),
         "$vm": (_HYPER_V + "VirtualMachine",),
         "$volume": (_CLUSTER + "ClusterSharedVolume",),
     },

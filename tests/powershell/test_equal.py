@@ -360,7 +360,7 @@ def test_a_warm_look_reads_private_properties_in_flight_only(agent: EngineNode) 
 
     def look() -> tuple[list[dict[str, Any]], int]:
         before = agent.cmdlets.count("Get-ClusterParameter")
-        roles = agent.call("observe", clusterWide=False)["data"]["roles"]
+        roles = agent.call("observe", clusterWide=False, slowSeconds=600)["data"]["roles"]
         return roles, agent.cmdlets.count("Get-ClusterParameter") - before
 
     first, cold = look()

@@ -206,6 +206,10 @@ def _balancer_off(play: "Play", m: re.Match[str]) -> None:
     play.site.world.cluster.balancer_mode = 0
 
 
+def _leaves_scvmm(play: "Play", m: re.Match[str]) -> None:
+    play.site.world.node(m["node"]).services = ()
+
+
 def _killed(play: "Play", m: re.Match[str]) -> None:
     play.site.kill()
 
@@ -326,6 +330,7 @@ _TABLE: tuple[tuple[str, Deed], ...] = (
     (rf"fate breaks the next migration of {_VM}", _breaks),
     (rf"fate kills node {_NODE}", _dies),
     (rf"fate brings node {_NODE} back", _boots),
+    (rf"admin takes {_NODE} out of SCVMM", _leaves_scvmm),
     (rf"admin joins node {_NODE}(?: with PowerShell (?P<version>[\d.]+))?", _joins),
     (rf"admin updates PowerShell on {_NODE}", _updates_powershell),
     (rf"fate cuts {_NODE} off", _cut_off),

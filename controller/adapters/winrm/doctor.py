@@ -170,6 +170,7 @@ class Examination:
                 migrations_parallel_max=reply.cluster.migrations_parallel_max,
                 migrations_max=hardware.migrations_max,
                 balancer_mode=reply.cluster.balancer_mode,
+                scvmm_agent=hardware.scvmm_agent,
                 vm_path=texts["vmPath"],
                 vhd_path=texts["vhdPath"],
                 volumes=tuple(volume.path for volume in reply.lists.volumes),

@@ -106,7 +106,9 @@ def merge(look: Look) -> ObservedState:
             gaps[fold(node.name), gap.reason] = gap
     cluster = _cluster_facts(s.reply.cluster for s in seen)
     fence = _agreed_fence(look, nodes)
-    limits = [s.reply.own.hardware.migrations_max for s in seen if s.reply.own.hardware]
+    hardware = [s.reply.own.hardware for s in seen if s.reply.own.hardware is not None]
+    limits = [facts.migrations_max for facts in hardware]
+    thresholds = [f.move_type_threshold for f in hardware if f.move_type_threshold is not None]
     return ObservedState(
         cluster=look.cluster,
         cluster_id=look.cluster_id,
@@ -124,6 +126,7 @@ def merge(look: Look) -> ObservedState:
         balancer_level=cluster.balancer_level,
         anti_affinity_enforced=cluster.anti_affinity_enforced,
         affinity_rules=look.lists.affinity if look.lists else (),
+        move_type_threshold=max(thresholds, default=None),
         functional_level=cluster.functional_level,
         epoch=fence.epoch,
         epoch_holder=fence.holder,
@@ -254,6 +257,7 @@ def _with_hardware(node: NodeObserved, facts: HardwareFacts, at: datetime) -> No
         vm_versions=facts.vm_versions,
         switches=tuple(name for name, _ in facts.switches),
         domain_joined=facts.domain_joined,
+        scvmm_agent=facts.scvmm_agent,
         vm_folder=facts.vm_folder,
         disk_folder=facts.disk_folder,
         switches_inner=tuple(name for name, kind in facts.switches if kind != SWITCH_EXTERNAL),

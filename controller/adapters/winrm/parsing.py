@@ -76,6 +76,8 @@ class HardwareFacts:
     vm_versions: tuple[str, ...]
     switches: tuple[tuple[str, int], ...]
     """Name and VMSwitchType."""
+    scvmm_agent: bool
+    move_type_threshold: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +265,8 @@ def _own(own: Part) -> SelfFacts:
             disk_folder=hardware.optional_text("vhdPath"),
             vm_versions=hardware.texts("vmVersions"),
             switches=tuple((s.text("name"), s.number("type")) for s in hardware.parts("switches")),
+            scvmm_agent=hardware.flag("scvmmAgent"),
+            move_type_threshold=hardware.optional_number("moveTypeThreshold"),
         )
         if hardware
         else None,

@@ -60,14 +60,22 @@ def local_account(view: View, want: VMDesired) -> Hold | None:
 
 
 def balancer_on(view: View, cases: Sequence[Case]) -> Hold | None:
-    """Two that place VMs by different rules move them back and forth."""
+    """Two that place VMs by different rules move them back and forth.
+
+    SCVMM's dynamic optimization switches the cluster's balancer off and moves VMs itself; whether
+    it does shows on its own server only, and so its agent counts.
+    """
     policy, mode = view.desired.policy, view.observed.balancer_mode
-    coexists = policy.balancer is Balancer.COEXIST
-    # Not told is not off: the balancer is on by default (Get-Cluster, AutoBalancerMode 2).
-    if policy.mode is Mode.OBSERVE or coexists or mode == 0:
+    if policy.mode is Mode.OBSERVE or policy.balancer is Balancer.COEXIST:
         return None
-    told = "not told" if mode is None else str(mode)
-    return hold_on_cluster(HoldReason.BALANCER_ON, {"auto_balancer_mode": told})
+    evidence: dict[str, str] = {}
+    # Not told is not off: the balancer is on by default (Get-Cluster, AutoBalancerMode 2).
+    if mode != 0:
+        evidence["auto_balancer_mode"] = "not told" if mode is None else str(mode)
+    agents = [node.name for node in view.nodes.values() if node.scvmm_agent]
+    if agents:
+        evidence["scvmm_agents"] = ", ".join(agents[:10])
+    return hold_on_cluster(HoldReason.BALANCER_ON, evidence) if evidence else None
 
 
 def stopped(view: View, cases: Sequence[Case]) -> Hold | None:

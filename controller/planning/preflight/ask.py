@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from controller.model.desired import VMDesired
 from controller.model.names import fold
@@ -36,6 +37,11 @@ Group = tuple[Apart, str]
 """With the folded name of the class or rule."""
 
 
+MOVE_TYPE_THRESHOLD_UNSET: Final = 2000
+"""Roles of low priority are saved unless somebody set another threshold (Microsoft, Configuring How
+VMs Are Moved when a Node is Drained); whether it shows then is doubtful."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """The cluster around the VM that is asked about, indexed once a cycle."""
@@ -53,6 +59,8 @@ class Surroundings:
     """By VM id: what keeps it from being where others of the same are."""
     places: Mapping[Group, Mapping[str, tuple[str, ...]]]
     """Of each such group: folded node -> ids of the VMs there or on their way there."""
+    move_type_threshold: int
+    """Of roles with a lower priority the cluster saves the VM where it would move others live."""
     together: Mapping[str, str]
     """By VM id: the affinity rule that moves others with it."""
 
@@ -118,6 +126,11 @@ def surroundings(
         nodes={fold(node.name): node for node in observed.nodes},
         apart=apart,
         places=_places(observed, apart, targets),
+        move_type_threshold=(
+            MOVE_TYPE_THRESHOLD_UNSET
+            if observed.move_type_threshold is None
+            else observed.move_type_threshold
+        ),
         together=_together(observed),
     )
 

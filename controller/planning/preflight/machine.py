@@ -100,6 +100,14 @@ def replica(ask: Ask) -> Finding:
     return "it is a replica of a VM that runs elsewhere" if _seen(ask).replica else None
 
 
+def move_type(ask: Ask) -> Finding:
+    """What a drain, or a node that shuts down, does to it; our own moves are always live."""
+    role, threshold = _seen(ask).role, ask.around.move_type_threshold
+    if role is None or role.priority >= threshold:
+        return None
+    return f"its priority {role.priority} is below MoveTypeThreshold {threshold}"
+
+
 def affinity(ask: Ask) -> Finding:
     """A rule of the cluster that keeps it together with others: moving one moves all."""
     rule = ask.around.together.get(_seen(ask).id) if ask.around.together else None

@@ -343,6 +343,20 @@ OF_VM: Final[tuple[Check, ...]] = (
         source=_LEARN + "windows-server/virtualization/hyper-v/manage/set-up-hyper-v-replica",
     ),
     Check(
+        name=CheckName.MOVE_TYPE,
+        asks="Where the cluster itself moves it (a drain), it moves it live: its role's priority is"
+        " not below MoveTypeThreshold.",
+        rule=machine.move_type,
+        needs=(Facts.CLUSTER,),
+        on={_REGISTER: _WARNS},
+        untold="roles are read in every cycle, and the default counts for a threshold that is not"
+        " told",
+        remedy="give the role of {vm} a higher priority, or Get-ClusterResourceType"
+        " 'Virtual Machine' | Set-ClusterParameter MoveTypeThreshold 1000",
+        source="https://techcommunity.microsoft.com/t5/failover-clustering/"
+        "configuring-how-vms-are-moved-when-a-node-is-drained/ba-p/371848",
+    ),
+    Check(
         name=CheckName.SAME_NAME,
         asks="No VM that is no role of the cluster bears its name on any node.",
         rule=machine.same_name,

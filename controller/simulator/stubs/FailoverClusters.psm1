@@ -87,6 +87,16 @@ function Get-ClusterResource {
     Invoke-World 'Get-ClusterResource' $PSBoundParameters
 }
 
+function Get-ClusterResourceType {
+    [CmdletBinding()]
+    param(
+        [string]$Cluster,
+        [psobject]$InputObject,
+        [System.Collections.Specialized.StringCollection]$Name
+    )
+    Invoke-World 'Get-ClusterResourceType' $PSBoundParameters
+}
+
 function Get-ClusterSharedVolume {
     [CmdletBinding()]
     param(

@@ -213,6 +213,11 @@ BRAKES: dict[str, tuple[str, HoldReason, Callable[[Facts], Facts]]] = {
         lambda f: f.since(cluster_id="its-id"),
     ),
     "the balancer is on": ("balancer", HoldReason.BALANCER_ON, lambda f: f.seeing(balancer_mode=2)),
+    "SCVMM has an agent": (
+        "balancer",
+        HoldReason.BALANCER_ON,
+        lambda f: f.nodes("n1", scvmm_agent=True),
+    ),
     "the balancer is not told": (
         "balancer",
         HoldReason.BALANCER_ON,

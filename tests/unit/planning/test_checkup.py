@@ -20,6 +20,7 @@ FIT = NodeCondition(
     administrator=True,
     domain="corp.example",
     domain_joined=True,
+    scvmm_agent=False,
     system="Windows Server 2025",
     modules={"FailoverClusters": "2.0.0.0", "Hyper-V": "2.0.0.0"},
     clock=NOW,
@@ -67,6 +68,7 @@ def test_fit_node_passes_everything() -> None:
         ({"functional_level": None}, CheckName.FUNCTIONAL_LEVEL, CheckResult.FAIL),
         ({"migrations_max": 0}, CheckName.MIGRATION_LIMITS, CheckResult.FAIL),
         ({"balancer_mode": 2}, CheckName.BALANCER, CheckResult.WARN),
+        ({"scvmm_agent": True}, CheckName.BALANCER, CheckResult.WARN),
         ({"balancer_mode": None}, CheckName.BALANCER, CheckResult.WARN),
         ({"vm_path": "C:\\VMs"}, CheckName.DEFAULT_PATHS, CheckResult.WARN),
         ({"vhd_path": "C:\\ClusterStorage\\Volume10"}, CheckName.DEFAULT_PATHS, CheckResult.WARN),
@@ -97,7 +99,8 @@ def test_balancer_fails_where_the_controller_is_to_act() -> None:
     """Enforce would be held; with `balancer: Coexist` it is as wished."""
     enforce = CLUSTER + "  mode: Enforce\n"
     assert odd(enforce, balancer_mode=2) == [(CheckName.BALANCER, CheckResult.FAIL)]
-    assert odd(enforce + "  balancer: Coexist\n", balancer_mode=2) == []
+    assert odd(enforce, scvmm_agent=True) == [(CheckName.BALANCER, CheckResult.FAIL)]
+    assert odd(enforce + "  balancer: Coexist\n", balancer_mode=2, scvmm_agent=True) == []
 
 
 def test_declared_limit_above_that_of_windows_is_said() -> None:

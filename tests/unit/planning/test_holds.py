@@ -15,6 +15,7 @@ from controller.model.observed import (
 from controller.model.plan import HoldReason, Verdict
 from controller.model.policy import Balancer, Mode
 from controller.planning.decide import decide, may_act
+from controller.planning.sentences import hold_sentence
 from tests.builders import (
     NOW,
     created,
@@ -220,6 +221,16 @@ def test_the_clusters_balancer_stops_enforce_unless_both_may_coexist() -> None:
     assert cluster_holds(replace(world, balancer_mode=None)) == [HoldReason.BALANCER_ON]
     assert cluster_holds(world, balancer=Balancer.COEXIST) == []
     assert cluster_holds(world, mode=Mode.OBSERVE) == []
+
+
+def test_an_agent_of_scvmm_holds_as_the_balancer_does() -> None:
+    """SCVMM switches the cluster's balancer off, and moves VMs itself."""
+    world = observed(N1, node("n2", scvmm_agent=True), vm("a", "n2"))
+    assert cluster_holds(world) == [HoldReason.BALANCER_ON]
+    assert cluster_holds(world, balancer=Balancer.COEXIST) == []
+    assert cluster_holds(world, mode=Mode.OBSERVE) == []
+    (held,) = plan_for(world, WANT).holds
+    assert hold_sentence(held).startswith("SCVMM manages n2 and may move VMs too")
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,34 @@ def test_a_default_folder_may_be_shown_with_a_backslash() -> None:
     assert shown == "C:\\ClusterStorage\\Volume1\\VMs\\"
 
 
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ("doubts: {moveTypeThresholdUnset: default}", [2000]),
+        ("doubts: {moveTypeThresholdUnset: absent}", []),
+        ("cluster: {moveTypeThreshold: 1000}\ndoubts: {moveTypeThresholdUnset: absent}", [1000]),
+    ],
+)
+def test_a_threshold_that_nobody_set_may_not_be_there(more: str, shown: list[int]) -> None:
+    """move_type_threshold_unset: the parameter of the resource type, or no such parameter."""
+    sim = world(more=more)
+    (kind,) = run(sim, "HV01", "Get-ClusterResourceType", Name="Virtual Machine")
+    rows = run(sim, "HV01", "Get-ClusterParameter", InputObject=kind)
+    assert [row.properties["Value"] for row in rows] == shown
+
+
+@pytest.mark.parametrize(("choice", "shown"), [("number", 4), ("name", "DifferentNode")])
+def test_the_type_of_an_affinity_rule_may_be_a_name(choice: str, shown: object) -> None:
+    """affinity_rule_type."""
+    rule = "{name: apart, type: DifferentNode, roles: [A, B]}"
+    sim = world(
+        "name: A, node: HV01",
+        "name: B, node: HV02",
+        more=f"cluster: {{affinityRules: [{rule}]}}\ndoubts: {{affinityRuleType: {choice}}}",
+    )
+    assert one(sim, "HV01", "Get-ClusterAffinityRule")["RuleType"] == shown
+
+
 def test_every_doubt_is_played_somewhere() -> None:
     """A switch without a test of its other choice would be decoration."""
     here = __file__

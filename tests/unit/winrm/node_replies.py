@@ -86,6 +86,8 @@ def hardware(**changes: Any) -> dict[str, Any]:
         "vhdPath": None,
         "vmVersions": ["9.0", "10.0"],
         "switches": [{"name": "Prod", "type": 2}],
+        "scvmmAgent": False,
+        "moveTypeThreshold": 2000,
         **changes,
     }
 

@@ -144,7 +144,25 @@ function Get-HardwareEntry($System) {
             [string]$version
         })
         switches          = @(Get-Sorted $switches 'name', 'type')
+        scvmmAgent        = [bool](Test-Path -LiteralPath $ScvmmAgentKey)
+        moveTypeThreshold = Get-MoveTypeThreshold
     }
+}
+
+# The service of System Center Virtual Machine Manager, running or not. Its key, because not every
+# account may list services, and any may read this.
+$ScvmmAgentKey = 'HKLM:\SYSTEM\CurrentControlSet\Services\SCVMMAgent'
+
+# Of a role with a lower priority the cluster saves the VM where it would move others live. Only a
+# warning rests on it, so nothing else is lost where it can't be read.
+function Get-MoveTypeThreshold {
+    try {
+        foreach ($type in @(Get-ClusterResourceType)) {
+            if (-not (Test-SameName $type.Name 'Virtual Machine')) { continue }
+            return Get-PrivateNumber (Get-PrivateProperties $type) 'MoveTypeThreshold'
+        }
+    } catch { return $null }
+    return $null
 }
 
 # Every VM of this node. What changes seldom is read anew of those that are due, the longest unread
