@@ -5,7 +5,6 @@ alone: what HTTP adds does not grow with the number of VMs.
 """
 
 import asyncio
-import gc
 import statistics
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from controller.adapters.prometheus.metrics import Metrics, Traffic
+from controller.app.process import collect_seldom
 from controller.model.report import ClusterReport
 from controller.planning.absorb import absorb
 from controller.planning.decide import decide
@@ -32,8 +32,7 @@ WAKE_SECONDS = 0.005
 def figures() -> Iterator[dict[str, Any]]:
     """Every figure with its goal; goals are upper bounds."""
     shown = report()
-    gc.collect()
-    gc.freeze()  # as `ownernode run` does once it has started
+    collect_seldom()  # as `ownernode run` does once it has started
     for what, per_vm, goal in (("", False, SCRAPE_MS), (" with --vm-metrics", True, None)):
         seconds, late_seconds = asyncio.run(scrape(shown, per_vm=per_vm))
         size = f"{NODES} nodes x {VMS:,} VMs"

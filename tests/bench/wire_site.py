@@ -14,10 +14,12 @@ from controller.model.transcript import Exchange, NodeTranscript, Transcript
 from controller.simulator.config import load_world
 from controller.simulator.replay import ReplayedSite
 from controller.simulator.responder import respond
+from controller.simulator.responder_slow import EQUIPMENT_READS_MAX
 from controller.simulator.world import World
 
 USER = "CORP\\svc-bench"
 PASSWORD = "Bench 7f3a"
+SLOW_SECONDS = 3600
 LISTING = 2
 """Nodes that are asked for the lists of the whole cluster."""
 
@@ -44,10 +46,17 @@ def world_of(nodes: int, vms: int) -> World:
 def transcript_of(nodes: int, vms: int) -> Transcript:
     """What each node of that cluster answers to a look."""
     world = world_of(nodes, vms)
+    for number in range(nodes):  # until an agent has read the equipment of every VM, as it stays
+        for _ in range(-(-vms // EQUIPMENT_READS_MAX)):
+            look = {"clusterWide": False, "slowSeconds": SLOW_SECONDS}
+            respond(world, name_of(number), "observe", look)
 
     def answers(number: int) -> tuple[Exchange, ...]:
         looks = (False, True) if number < LISTING else (False,)
-        calls = (("ping", {}), *(("observe", {"clusterWide": wide}) for wide in looks))
+        calls = (
+            ("ping", {}),
+            *(("observe", {"clusterWide": wide, "slowSeconds": SLOW_SECONDS}) for wide in looks),
+        )
         return tuple(
             Exchange(
                 operation=operation,

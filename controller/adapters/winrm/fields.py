@@ -74,13 +74,13 @@ class Part:
 
     def node_name(self, name: str) -> str:
         """A node's name in the cluster, without a domain."""
-        value = self._given(name)
+        value = self._fields.get(name)
         if not isinstance(value, str) or not _NODE_NAME.fullmatch(value):
             raise self.broken(name)
         return value
 
     def guid(self, name: str) -> str:
-        value = self._given(name)
+        value = self._fields.get(name)
         if not isinstance(value, str) or not _GUID.fullmatch(value):
             raise self.broken(name)
         return value
@@ -89,7 +89,7 @@ class Part:
         return None if self._given(name) is None else self.guid(name)
 
     def number(self, name: str, *, least: int = 0) -> int:
-        value = self._given(name)
+        value = self._fields.get(name)
         if type(value) is not int or not least <= value < _NUMBER_MAX:
             raise self.broken(name)
         return value
@@ -98,7 +98,7 @@ class Part:
         return None if self._given(name) is None else self.number(name)
 
     def flag(self, name: str) -> bool:
-        value = self._given(name)
+        value = self._fields.get(name)
         if not isinstance(value, bool):
             raise self.broken(name)
         return value
@@ -136,12 +136,13 @@ class Part:
         )
 
     def _list(self, name: str) -> list[Any]:
-        value = self._given(name)
+        value = self._fields.get(name)
         if not isinstance(value, list) or len(value) > _LIST_MAX:
             raise self.broken(name)
         return value
 
     def _given(self, name: str) -> Any:
+        """A field that may be null, but not be missing."""
         try:
             return self._fields[name]
         except KeyError:

@@ -436,10 +436,11 @@ def _role(role: _RoleSeen) -> Role:
 
 def _owners_word(facts: RoleFacts) -> dict[str, Any]:
     """The role's fields that only its owner tells."""
+    possible, differ = _both_lists(facts.possible_machine, facts.possible_configuration)
     return {
         "preferred_owners": facts.preferred_owners,
-        "possible_owners": _owners_of_both(facts.possible_machine, facts.possible_configuration),
-        "owners_differ": _differ(facts.possible_machine, facts.possible_configuration),
+        "possible_owners": possible,
+        "owners_differ": differ,
         "priority": facts.priority,
         "persistent_online": facts.persistent_state != 0,
         "failback": facts.failback != 0,
@@ -449,15 +450,13 @@ def _owners_word(facts: RoleFacts) -> dict[str, Any]:
 
 # Nearly all roles have the same lists, of up to 64 nodes each.
 @lru_cache(maxsize=256)
-def _owners_of_both(machine: tuple[str, ...], configuration: tuple[str, ...]) -> tuple[str, ...]:
-    """The possible owners of both resources, as the machine's list spells them."""
+def _both_lists(
+    machine: tuple[str, ...], configuration: tuple[str, ...]
+) -> tuple[tuple[str, ...], bool]:
+    """The possible owners of both resources, as the machine's list spells them; do they differ?"""
     folded = {fold(name) for name in configuration}
-    return tuple(name for name in machine if fold(name) in folded)
-
-
-@lru_cache(maxsize=256)
-def _differ(machine: tuple[str, ...], configuration: tuple[str, ...]) -> bool:
-    return {fold(name) for name in machine} != {fold(name) for name in configuration}
+    both = tuple(name for name in machine if fold(name) in folded)
+    return both, {fold(name) for name in machine} != folded
 
 
 def _migration(hosts: list[tuple[str, VMFacts]], role: _RoleSeen | None) -> Migration | None:
