@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.model.names import same_name
+from controller.simulator.inventory import Node, Role
 from controller.simulator.states import DrainStatus, GroupState, NodeFlag, NodeState, VmState
 from controller.simulator.storage import free_bytes
 from controller.simulator.world import World
@@ -33,6 +34,12 @@ class Before:
     has_space: bool
     folder_exists: bool
     role_name_is_taken: bool
+    others_away: tuple[str, ...]
+    """Nodes beside the command's that are not there for VMs."""
+    source_state: NodeState
+    source_drain: DrainStatus
+    setting: tuple[str, ...]
+    """What the role has of what the command sets."""
     cmdlets: int
     """Changing cmdlets that ran until then."""
     names_here: frozenset[str]
@@ -71,9 +78,13 @@ def truth_before(world: World, order: Order) -> Before:
         ),
         has_space=all(volume.online for volume in cluster.volumes)
         and min(free_bytes(volume) for volume in cluster.volumes) > _DISK_BYTES,
-        folder_exists=f"{_FOLDER}{order.name}" in cluster.files,
+        folder_exists=str(args.get("folder", f"{_FOLDER}{order.name}")).lower() in cluster.files,
         role_name_is_taken=vm is not None
         and any(same_name(r.name, vm.name) for r in cluster.roles.values() if r is not role),
+        others_away=tuple(n.name for n in cluster.nodes.values() if n is not source and _away(n)),
+        source_state=source.state,
+        source_drain=source.drain,
+        setting=setting_of(role, str(args.get("setting"))) if role is not None else (),
         cmdlets=len(world.commands),
         names_here=frozenset(
             v.name.lower() for v in cluster.vms.values() if v.node.lower() == order.source.lower()
@@ -81,3 +92,23 @@ def truth_before(world: World, order: Order) -> Before:
         names_of_roles=frozenset(r.name.lower() for r in cluster.roles.values()),
         running={v.id: v.running_since for v in cluster.vms.values()} if args else {},
     )
+
+
+def setting_of(role: Role, setting: str) -> tuple[str, ...]:
+    """What the cluster holds of a role, in the words of the protocol."""
+    match setting:
+        case "Failback":
+            return ("on" if role.auto_failback else "off",)
+        case "Priority":
+            return (str(role.priority),)
+        case "PreferredOwners":
+            return tuple(role.preferred)
+        case _:
+            other = {name.lower() for name in role.possible_configuration}
+            return tuple(sorted(name for name in role.possible if name.lower() in other))
+
+
+def _away(node: Node) -> bool:
+    no_target = NodeFlag.Isolated | NodeFlag.Quarantined | NodeFlag.AvoidPlacement
+    is_up = node.state is NodeState.Up and node.drain is DrainStatus.NotInitiated
+    return not is_up or bool(node.flags & no_target)

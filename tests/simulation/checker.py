@@ -19,6 +19,7 @@ from tests.simulation.before import Before, truth_before
 from tests.simulation.evidence import DOWN, JOINING, Evidence, Note, Shown
 from tests.simulation.limits import Limits
 from tests.simulation.orders import Entry, Leg, Order, is_empty, read_intent, read_intents
+from tests.simulation.upkeeps import Upkeep, read_upkeeps
 from tests.simulation.wants import Specs, Want, read_wants
 from tests.simulation.wire import Reply
 from tests.support.in_process import Call
@@ -107,6 +108,7 @@ class Checker:
     thawed_seconds: float = -1e9
     """When the process last went on after it had stood still."""
     _declared: list[tuple[float, dict[str, Want]]] = field(default_factory=list)
+    _maintained: list[tuple[float, tuple[Upkeep, ...]]] = field(default_factory=list)
     _bound: dict[str, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, Before] = field(default_factory=dict)
     _shrunk_from: set[str] = field(default_factory=set)
@@ -133,6 +135,16 @@ class Checker:
                 self.shrunk_seconds, self._shrunk_from = self.world.now, before
         self._declared.append((self.world.now, read_wants(specs)))
         self._bind()
+
+    def maintain(self, maintenances: Specs) -> None:
+        """These documents about nodes are in force from now on, and no others."""
+        self._maintained.append((self.world.now, read_upkeeps(maintenances)))
+
+    def upkeeps_since(self, seconds: float) -> list[tuple[Upkeep, ...]]:
+        """Every set of documents about nodes that was in force at some moment since."""
+        later = [upkeeps for at, upkeeps in self._maintained if at > seconds]
+        earlier = [upkeeps for at, upkeeps in self._maintained if at <= seconds]
+        return [*earlier[-1:], *later] or [()]
 
     def resume(self, what: str, *, by_flag: bool = False) -> None:
         """People end every stop of that kind, however many there were."""
@@ -302,6 +314,8 @@ class Checker:
 
     def what(self, order: Order) -> str:
         """The command in words."""
+        if order.is_on_node:
+            return f"{order.kind} {order.target}"
         vm = order.call.arguments.get("name") or self.name_of(order.vm_id)
         return f"{order.kind} {vm} {order.source} -> {order.target}"
 
@@ -321,6 +335,7 @@ class Checker:
         """Earlier commands on the same VM."""
         for other in self.orders:
             same_vm = order.vm_id is not None and order.vm_id == other.vm_id
+            same_vm |= order.is_on_node and same_name(order.target, other.target)
             if other is not order and (same_vm or (order.name and order.name == other.name)):
                 yield other
 

@@ -26,6 +26,11 @@ ARGUMENTS = {
     "startRole": {"intent", "epoch", "holder", "vmId", "node"},
     "registerVm": {"intent", "epoch", "holder", "vmId", "node"},
     "createVm": {"intent", "epoch", "holder", "node", "name", "template"},
+    "setRole": {"intent", "epoch", "holder", "vmId", "node", "setting", "before", "after"},
+    "setProcessor": {"intent", "epoch", "holder", "vmId", "node"},
+    "suspendNode": {"intent", "epoch", "holder", "node"},
+    "resumeNode": {"intent", "epoch", "holder", "node"},
+    "setFolders": {"intent", "epoch", "holder", "node", "before", "folder"},
 }
 LOOKS_BEFORE_ACTING = 2
 EXACT_SECONDS = 0.001
@@ -59,7 +64,7 @@ def known_verbs(c: "Checker", order: Order) -> Found:
 
 def by_guid(c: "Checker", order: Order) -> Found:
     """I6: the VM is named by its id, and one spec means it."""
-    if order.kind == "createVm":
+    if order.kind == "createVm" or order.is_on_node:
         return
     if not GUID.fullmatch(order.vm_id or ""):
         yield f"{order.kind} names its VM {order.vm_id!r}"
@@ -125,12 +130,12 @@ def both_agree(c: "Checker", order: Order) -> Found:
         silent = order.source if source is None else order.target
         yield f"{c.what(order)}, and {silent} had not answered"
         return
-    if order.kind == "createVm":
+    if order.kind == "createVm" or order.is_on_node:
         return
     if source.vm(order.vm_id) is None:
         yield f"{c.what(order)}, which that node did not list"
     role = source.role(order.vm_id)
-    if order.kind in ("moveRole", "startRole") and role is None:
+    if order.kind in ("moveRole", "startRole", "setRole") and role is None:
         yield f"{c.what(order)}, whose role that node did not own"
     hosts = [h for h in c.evidence.hosts(order.vm_id) if h.lower() != order.source.lower()]
     if hosts and not source.note.flights.get(order.vm_id or ""):
@@ -164,7 +169,8 @@ def at_rest(c: "Checker", order: Order) -> Found:
     if vm is None:
         return
     allowed = {"moveRole": (RUNNING,), "startRole": (OFF,), "registerVm": (RUNNING, OFF)}
-    if vm["state"] not in allowed[order.kind]:
+    allowed["setProcessor"] = (OFF,)
+    if vm["state"] not in allowed.get(order.kind, (vm["state"],)):
         yield f"{c.what(order)}, shown in state {vm['state']}"
     busy = [s for s in vm["status"] if s not in AT_REST | MIGRATING]
     if busy:
@@ -177,7 +183,7 @@ def at_rest(c: "Checker", order: Order) -> Found:
         return
     if role["status"] & LOCKED or role["locked"]:
         yield f"{c.what(order)}, shown locked"
-    wanted = ONLINE if order.kind == "moveRole" else OFFLINE
+    wanted = {"moveRole": ONLINE, "startRole": OFFLINE}.get(order.kind, role["state"])
     if role["state"] != wanted:
         yield f"{c.what(order)}, its role shown in state {role['state']}"
     disks = vm["equipment"]["disks"] if vm["equipment"] else []
@@ -188,10 +194,11 @@ def at_rest(c: "Checker", order: Order) -> Found:
 def target_takes(c: "Checker", order: Order) -> Found:
     """I15: the target was shown Up and willing, and both spec and cluster allow it."""
     view = c.evidence.view_of(order.target)
-    if view is not None:
+    if view is not None and order.kind != "resumeNode":
         if view["state"] != UP or view["drain"]:
             yield f"{c.what(order)}: {order.target} shown as {dict(view)}"
-        if order.kind in ("moveRole", "createVm") and view["status"] & NO_TARGET:
+        takes = order.kind in ("moveRole", "createVm", "setRole") or order.is_on_node
+        if takes and view["status"] & NO_TARGET:
             yield f"{c.what(order)}: {order.target} shown as {dict(view)}"
     role = c.role_shown(order)
     if order.kind == "moveRole" and role is not None:
@@ -254,6 +261,8 @@ def durable(c: "Checker", order: Order) -> Found:
 
 def managed(c: "Checker", order: Order) -> Found:
     """I22, I23, I26: a spec in force means this VM alone, and does not freeze it."""
+    if order.is_on_node:
+        return
     wants = c.wants_then(order)
     if not wants:
         yield f"{c.what(order)}, which no spec names"
@@ -298,6 +307,8 @@ def wanted_there(c: "Checker", order: Order) -> Found:
     wants = c.wants_then(order)
     if wants and not any(want.allows(order.target) for want in wants):
         yield f"{c.what(order)}, outside its possible nodes"
+    if any(u.node == order.source.lower() for us in c.upkeeps_since(0.0) for u in us):
+        return  # its specs count otherwise while a node is to be empty
     if order.kind == "createVm" or order.hop or not wants:
         return
     better = any(
@@ -311,13 +322,14 @@ def wanted_there(c: "Checker", order: Order) -> Found:
 
 def respected(c: "Checker", order: Order) -> Found:
     """R1: what others moved stays for the respect time."""
-    if order.kind != "moveRole":
+    if order.kind not in ("moveRole", "setRole"):
         return
     for move in reversed(c.foreign):
         if move.vm_id != order.vm_id or move.shown_seconds is None or not move.live:
             continue
         later_ours = any(
-            o.landed and (o.ended_seconds or 0) > move.at_seconds for o in c.others_of(order)
+            o.landed and o.kind != "setRole" and (o.ended_seconds or 0) > move.at_seconds
+            for o in c.others_of(order)
         )
         here = move.target.lower() == order.source.lower()
         waited = order.at_seconds - move.shown_seconds

@@ -17,7 +17,13 @@ from controller.planning import decide as decide_module
 from controller.planning import guards
 from controller.planning import schedule as schedule_module
 from controller.planning.guards import evidence, pace, permission
-from tests.simulation import hazards_cluster, hazards_plan, hazards_vm
+from tests.simulation import (
+    hazards_cluster,
+    hazards_nodes,
+    hazards_plan,
+    hazards_settings,
+    hazards_vm,
+)
 from tests.simulation.kills import Barrier, Kill, Patch
 from tests.simulation.stage import Story
 
@@ -51,6 +57,10 @@ _TABLES: Mapping[str, Mapping[str, Callable[[int], Story]]] = {
     "MOVE_GUARDS": hazards_vm.MOVE,
     "REGISTER_GUARDS": hazards_vm.REGISTER,
     "START_GUARDS": hazards_vm.START,
+    "CONFIGURE_GUARDS": hazards_settings.CONFIGURE,
+    "SUSPEND_GUARDS": hazards_nodes.SUSPEND,
+    "RESUME_GUARDS": hazards_nodes.RESUME,
+    "FOLDER_GUARDS": hazards_settings.FOLDERS,
     "DRAFT_GUARDS": hazards_plan.DRAFT,
 }
 
@@ -94,12 +104,19 @@ def _beside() -> list[Kill]:
         "canary_width": schedule_module,
         "domain_at_work": schedule_module,
         "suggestion_hold": decide_module,
+        "setting_rests": pace,
+        "local_account": permission,
+    }
+    stories = {
+        **hazards_plan.BESIDE,
+        "setting_rests": hazards_settings.SETTING_RESTS,
+        "local_account": hazards_vm.local_account,
     }
     return [
         Kill(
             name=f"beside: {name}",
             patches=lambda name=name, module=module: [(module, name, _nothing)],
-            story=hazards_plan.BESIDE[name],
+            story=stories[name],
         )
         for name, module in modules.items()
     ]
@@ -150,6 +167,10 @@ def _no_dark_nodes() -> Sequence[Patch]:
     return [without("CLUSTER_GUARDS", "nodes_dark", "quorum_at_risk")]
 
 
+def _no_paused_nodes() -> Sequence[Patch]:
+    return [without("SUSPEND_GUARDS", "paused_by_others", "not_up")]
+
+
 _ORDERS = Barrier(name="the executor asks for stops before each command", patches=_no_orders)
 _CLAIM = Barrier(name="the executor sends nothing without a claim of ours", patches=_any_claim)
 AGE = Barrier(name="the executor asks for the age before each command", patches=_ageless)
@@ -164,5 +185,6 @@ _BEHIND: Mapping[str, Barrier] = {
         name="nothing is claimed, and no command given, on an untrusted past", patches=_trusting
     ),
     "quorum_at_risk": Barrier(name="guard nodes_dark", patches=_no_dark_nodes),
+    "paused_by_others": Barrier(name="guard not_up", patches=_no_paused_nodes),
 }
 """By the guard's name."""

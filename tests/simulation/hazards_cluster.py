@@ -1,6 +1,7 @@
 """The hazard of each guard that stops the whole cluster, as a staged run."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -280,6 +281,12 @@ def failed(seconds: float, *names: str) -> History:
             for number, name in enumerate(names)
         ),
     )  # fmt: skip
+
+
+def failed_on(key: str, past: History | None = None) -> History:
+    """The same of one thing, twice, a moment ago."""
+    results = tuple(replace(r, key=key) for r in failed(1.0, "X1", "X2").results)
+    return replace(past or History(cluster=CLUSTER, trusted=True), results=results)
 
 
 def failures(seed: int) -> Story:

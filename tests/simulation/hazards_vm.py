@@ -29,28 +29,28 @@ from tests.support.in_process import Call
 from tests.support.virtual_time import EPOCH
 
 _KEY = "name:a1"
-_PAUSED = History(cluster=CLUSTER, trusted=True, stops=(stop(StopScope.VM, "A1"),))
-_FAILED_TWICE_UNTIL = 200.0
+PAUSED = History(cluster=CLUSTER, trusted=True, stops=(stop(StopScope.VM, "A1"),))
+FAILED_TWICE_UNTIL = 200.0
 """With 60 s to settle, twice in a row means four minutes of patience."""
-_LONG_AGO = EPOCH - timedelta(hours=1)
+LONG_AGO = EPOCH - timedelta(hours=1)
 _FOLDER = "C:\\ClusterStorage\\Volume1\\A1"
 Staging = Callable[[int], Story]
 
 
-def _busy(play: Staged) -> None:
+def busy(play: Staged) -> None:
     play.world.begin_work("A1", VmOperationalStatus.MergingDisks)
 
 
-def _avoided(play: Staged) -> None:
+def avoided(play: Staged) -> None:
     play.world.avoid_node("HV01")
 
 
-def _refuse_each(play: Staged) -> None:
+def refuse_each(play: Staged) -> None:
     """Whenever the node is asked, the VM is busy, and at no look is it so."""
 
     def begin(call: Call) -> None:
         if call.operation != CLAIM:
-            _busy(play)
+            busy(play)
 
     def end(call: Call) -> None:
         if call.operation != CLAIM:
@@ -60,7 +60,7 @@ def _refuse_each(play: Staged) -> None:
     play.wire.after += [end] * 100
 
 
-_PATIENT = {"seconds": 150.0, "settle": "20s"}
+PATIENT = {"seconds": 150.0, "settle": "20s"}
 """Two refusals in a row mean 80 s of patience, and a third 160 s."""
 
 
@@ -173,7 +173,7 @@ def _failback_window(seed: int) -> Story:
 
 
 MOVE: Mapping[str, Staging] = {
-    "paused": _move(stopped_by("a1"), past=_PAUSED, reason=HoldReason.PAUSED),
+    "paused": _move(stopped_by("a1"), past=PAUSED, reason=HoldReason.PAUSED),
     "migration_never": _move(spec={"migration": {"kind": "Never"}}),
     "not_clustered": _move(clustered=False),
     "not_running": _move(state="Paused"),
@@ -182,12 +182,12 @@ MOVE: Mapping[str, Staging] = {
         disks=[{"path": f"{_FOLDER}\\os.vhdx"}, {"path": "", "physicalDisk": 3}],
     ),
     "locked": _move(locked=True),
-    "busy": _move(_busy),
+    "busy": _move(busy),
     "failback_under_way": _move(_failback_goes_on),
     "foreign_move": _foreign_move,
     "contested": _contested,
     "keeps_failing": _keeps_failing,
-    "move_refused": _move(_refuse_each, times=3, config=_PATIENT),
+    "move_refused": _move(refuse_each, times=3, config=PATIENT),
     "cooldown": _cooldown,
     "failback_window": _failback_window,
 }
@@ -202,7 +202,7 @@ def _intent(number: int, kind: ActionKind) -> Intent:
     return Intent(
         id=f"0000000{number}-0000-4000-8000-000000000000", kind=kind, key=_KEY, vm="A1",
         vm_id="00000001-0000-4000-8000-0000000000aa", source=None, target="HV01", hop=False,
-        revision="", opened_at=_LONG_AGO, closed_at=_LONG_AGO, state=IntentState.DONE,
+        revision="", opened_at=LONG_AGO, closed_at=LONG_AGO, state=IntentState.DONE,
     )  # fmt: skip
 
 
@@ -245,14 +245,14 @@ def _register(
 _HALF = {"template": template("os.vhdx", "data.vhdx")}
 """The VM of the world has the first of these disks."""
 REGISTER: Mapping[str, Staging] = {
-    "paused": _register(stopped_by("a1"), past=_PAUSED, reason=HoldReason.PAUSED),
+    "paused": _register(stopped_by("a1"), past=PAUSED, reason=HoldReason.PAUSED),
     "half_created": _register(spec=_HALF, past=_past(ActionKind.CREATE)),
     "high_availability_blocked": _register(location="D:\\VMs\\A1"),
-    "host_unfit": _register(_avoided),
+    "host_unfit": _register(avoided),
     "not_at_rest": _register(state="Saved"),
-    "busy": _register(_busy),
+    "busy": _register(busy),
     "register_refused": _register(other={"role": "A1"}, times=1),
-    "keeps_failing": _register(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
+    "keeps_failing": _register(past=failed(1.0, "A1", "A1"), until=FAILED_TWICE_UNTIL),
 }
 """Of REGISTER_GUARDS, by the guard's name."""
 
@@ -293,15 +293,15 @@ def _start(
 
 
 START: Mapping[str, Staging] = {
-    "paused": _start(stopped_by("a1"), past=_PAUSED, reason=HoldReason.PAUSED),
+    "paused": _start(stopped_by("a1"), past=PAUSED, reason=HoldReason.PAUSED),
     "half_created": _start(spec=_HALF, past=_past(ActionKind.CREATE, ActionKind.REGISTER)),
-    "host_unfit": _start(_avoided),
+    "host_unfit": _start(avoided),
     "not_off": _start(state="Saved"),
     "not_startable": _start(replica=True),
     "locked": _start(locked=True),
-    "busy": _start(_busy),
-    "start_refused": _start(_refuse_each, times=3, config=_PATIENT),
-    "keeps_failing": _start(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
+    "busy": _start(busy),
+    "start_refused": _start(refuse_each, times=3, config=PATIENT),
+    "keeps_failing": _start(past=failed(1.0, "A1", "A1"), until=FAILED_TWICE_UNTIL),
 }
 """Of START_GUARDS, by the guard's name."""
 
@@ -340,9 +340,26 @@ def _create(
     return build
 
 
+def local_account(seed: int) -> Story:
+    """A VM is to be created, and we log on by an account that only the node knows."""
+    draft = Draft(seed)
+    draft.vm("B1")
+    draft.want("A1", "HV02", template=template())
+    connection = {
+        "nodes": ["hv01.corp.example", "hv02.corp.example"],
+        "authentication": "Basic",
+        "credentials": {"env": "OWNERNODE_ACCOUNT"},
+    }
+    return Story(
+        options=draft.options(connection=connection),
+        past=History(cluster=CLUSTER, trusted=True),
+        promises=(never("createVm", "A1"),),
+    )
+
+
 CREATE: Mapping[str, Staging] = {
-    "paused": _create(stopped_by("a1"), past=_PAUSED, reason=HoldReason.PAUSED),
-    "keeps_failing": _create(past=failed(1.0, "A1", "A1"), until=_FAILED_TWICE_UNTIL),
+    "paused": _create(stopped_by("a1"), past=PAUSED, reason=HoldReason.PAUSED),
+    "keeps_failing": _create(past=failed(1.0, "A1", "A1"), until=FAILED_TWICE_UNTIL),
     "absence_unconfirmed": _create(until=5.0),
     "refused": _create(folder=True, times=1),
 }

@@ -1,7 +1,7 @@
 """Invariants and liveness goals by number, each with the functions that hold it, or why none does.
 
 The numbers are those of the project's reliability goals; R1 to
-R8 and A1 are rules of the design that have no number there.
+R10 and A1 are rules of the design that have no number there.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tests.simulation import command_rules as command
 from tests.simulation import pace_rules as pace
 from tests.simulation import truth_rules as truth
+from tests.simulation import upkeep_rules as upkeep
 from tests.simulation.checker import Rule
 
 ON_COMMAND: Mapping[str, tuple[Rule, ...]] = {
@@ -16,6 +17,7 @@ ON_COMMAND: Mapping[str, tuple[Rule, ...]] = {
     "I4": (command.known_verbs,),
     "I6": (command.by_guid,),
     "I7": (command.within_limits,),
+    "I8": (upkeep.one_node_away,),
     "I9": (command.fresh,),
     "I10": (command.after_our_last_effect,),
     "I11": (command.both_agree, command.at_rest),
@@ -36,11 +38,15 @@ ON_COMMAND: Mapping[str, tuple[Rule, ...]] = {
     "R6": (pace.patient_with_one,),
     "R7": (pace.whole,),
     "R8": (pace.failback_is_over,),
+    "R9": (upkeep.documented,),
+    "R10": (upkeep.as_declared,),
 }
 ON_EFFECT: Mapping[str, tuple[Rule, ...]] = {
-    "I3": (truth.conditions_held,),
+    "I3": (truth.conditions_held, upkeep.node_conditions_held),
     "I5": (truth.holds_the_cluster,),
     "I12": (truth.with_quorum,),
+    "I15": (upkeep.owners_are_sound,),
+    "I16": (upkeep.preferred_are_possible,),
     "I21": (truth.once,),
     "I25": (truth.guests_run_on,),
 }
@@ -57,7 +63,6 @@ ON_REPORT: Mapping[str, tuple[Rule, ...]] = {
 AT_END: Mapping[str, tuple[Rule, ...]] = {"I21": (truth.journal_is_true,)}
 
 ELSEWHERE: Mapping[str, str] = {
-    "I16": "preferred owners: we write no owner list; I4 holds that no such cmdlet runs",
     "I22": "with a directory each document has its own last good version; I23 and I27 judge by it",
     "I25": "(steps) held by the checker itself as moves take place: none is other than live",
     "I26": "the last clause of I23: a VM that no spec names gets no command",
@@ -73,7 +78,6 @@ ELSEWHERE: Mapping[str, str] = {
     "L9": "play.py: an orderly stop ends in time, and gives no command",
 }
 NOT_YET: Mapping[str, str] = {
-    "I8": "we drain no node yet; needs NodeMaintenance",
     "I14": "there are no rules over sets of VMs yet; needs PlacementRule",
     "I18 (canary, BLAST)": "what is due of a change only the planner can tell; the audit and"
     " tests/scenarios hold both",

@@ -15,6 +15,7 @@ class Limits:
     unfit: bool
     """A check of the nodes fails."""
     balancer: str
+    native_policy: str
     per_node: int
     per_cluster: int
     age_seconds: float
@@ -42,6 +43,7 @@ def read_limits(options: Options) -> Limits:
         mode=config["mode"],
         unfit="unfit node" in options.tags,
         balancer=config["balancer"],
+        native_policy=config.get("nativePolicy", "Ignore"),
         per_node=config["migration"]["perNode"],
         per_cluster=config["migration"]["perCluster"],
         age_seconds=60.0,

@@ -14,6 +14,10 @@ from controller.simulator.states import Cause, VmState
 from controller.simulator.world import World
 from tests.support.in_process import Call
 
+ON_NODES = frozenset({"suspendNode", "resumeNode", "setFolders"})
+AT_ONCE = ON_NODES | {"setRole", "setProcessor"}
+"""Operations whose effect is there when the node answers."""
+
 
 class Leg(Enum):
     """How far a command has come."""
@@ -84,6 +88,11 @@ class Order:
         return str(self.call.arguments.get("target") or self.call.node)
 
     @property
+    def is_on_node(self) -> bool:
+        """Whether it is about a node and no VM."""
+        return self.kind in ON_NODES
+
+    @property
     def is_open(self) -> bool:
         """Whether it may still have an effect that is not there yet."""
         return self.leg in (Leg.TRAVELLING, Leg.UNDER_WAY)
@@ -98,6 +107,8 @@ class Order:
         self.landed = vm is not None and vm.node.lower() == self.target.lower()
 
     def _is_going_on(self, world: World) -> bool:
+        if self.kind in AT_ONCE:
+            return False
         if self.job is not None:
             return self.job.state == "Running" and not self.job.killed
         role = world.cluster.roles.get(self.vm_id or "")

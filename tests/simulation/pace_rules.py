@@ -155,7 +155,7 @@ def whole(c: "Checker", order: Order) -> Found:
 def failback_is_over(c: "Checker", order: Order) -> Found:
     """R8 (H36): not from a node to which the cluster itself brings roles back just now."""
     view = c.evidence.view_of(order.source)
-    if order.kind == "moveRole" and view is not None and view.get("failback") == 1:
+    if order.kind in ("moveRole", "setRole") and view is not None and view.get("failback") == 1:
         yield f"{c.what(order)} during a failback"
 
 

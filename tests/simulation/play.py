@@ -179,6 +179,11 @@ class Play:
         if not self.site.specs_are_hidden:
             self.checker.declare(specs)
 
+    def maintain(self, maintenances: Specs) -> None:
+        """People declare which nodes are to be empty."""
+        self.site.maintain(maintenances)
+        self.checker.maintain(maintenances)
+
     async def _safety(self) -> bool:
         """Faults and changes, each at its time."""
         events: list[tuple[float, Callable[[], None]]] = [

@@ -126,6 +126,7 @@ class Site:
         self._thawed_seconds = float("-inf")
         self._specs_version = 0
         self._declared: Mapping[str, Mapping[str, Any]] = {}
+        self._maintained: Mapping[str, Mapping[str, Any]] = {}
         self._read: dict[str, tuple[object, Any]] = {}
         """Node -> its last reply, and what was read in it."""
         self.errors: list[Exception] = []
@@ -138,14 +139,22 @@ class Site:
     def declare(self, placements: Mapping[str, Mapping[str, Any]]) -> None:
         """Let the directory hold these placements and no others: one file each, by name."""
         self._declared = placements
+        self._write_all("VirtualMachinePlacement", placements)
+
+    def maintain(self, maintenances: Mapping[str, Mapping[str, Any]]) -> None:
+        """The same of documents about nodes."""
+        self._maintained = maintenances
+        self._write_all("NodeMaintenance", maintenances)
+
+    def _write_all(self, kind: str, specs: Mapping[str, Mapping[str, Any]]) -> None:
         for old in self._files.iterdir():
-            if old.stem not in placements:
+            if old.stem not in self._declared and old.stem not in self._maintained:
                 old.unlink()
                 self._specs_version += 1
-        for name, spec in placements.items():
+        for name, spec in specs.items():
             document = {
                 "apiVersion": "ownernode.io/v1alpha1",
-                "kind": "VirtualMachinePlacement",
+                "kind": kind,
                 "metadata": {"name": name},
                 "spec": {"cluster": self.cluster.name, **spec},
             }

@@ -163,6 +163,17 @@ def at_most(count: int, kind: str, vm: str) -> Rule:
     return rule
 
 
+def given(count: int, kind: str) -> Rule:
+    """No more than so many commands of that kind altogether."""
+
+    def rule(c: Checker, order: Order) -> Any:
+        times = sum(o.kind == kind for o in c.orders)
+        if order.kind == kind and times > count:
+            yield f"{c.what(order)} for the {times}th time"
+
+    return rule
+
+
 def told(*reasons: HoldReason, since: float = 1.0, until: float = FOREVER) -> Rule:
     """Each report between these times names a hold for one of the reasons."""
 

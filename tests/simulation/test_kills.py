@@ -51,7 +51,7 @@ def test_the_page_has_every_kill_and_none_unnoticed() -> None:
     lines = [line for line in told.splitlines() if line.startswith("| ")]
     firsts = {line.split(" | ")[0].removeprefix("| ").strip("`") for line in lines}
     assert {kill.name for kill in (*GUARDS, *BUGS)} <= firsts
-    assert all(f"- {table}: {', '.join(names)}" in told for table, names in not_killed().items())
+    assert not not_killed()
     assert len(BUGS) >= BUGS_MIN
     assert "nothing**" not in told
     counts = [(a, b) for a, b in re.findall(r"\| ([\d,]+) of ([\d,]+)(?: \||,)", told)]

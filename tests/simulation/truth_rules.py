@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from controller.model.names import same_name
 from controller.model.plan import Verdict
 from controller.model.report import ClusterReport
+from controller.simulator.cluster_cmdlets import SET_GROUP_PROPERTY
 from controller.simulator.states import Cause, GroupState, VmState
 from tests.simulation.orders import Leg, Order
 
@@ -20,6 +21,11 @@ CHANGING = frozenset(
         "Move-ClusterVirtualMachineRole",
         "Add-ClusterVirtualMachineRole",
         "Set-ClusterParameter",
+        "Set-ClusterOwnerNode",
+        "Set-VMHost",
+        "Suspend-ClusterNode",
+        "Resume-ClusterNode",
+        SET_GROUP_PROPERTY,
         "Start-ClusterGroup",
         "New-VM",
         "Set-VM",
@@ -46,17 +52,20 @@ def conditions_held(c: "Checker", order: Order) -> Found:
     Judged whenever a node acted, also where the cluster then refused: its refusal is no guard of
     ours, and leaves the outcome unknown.
     """
+    if order.is_on_node:  # upkeep_rules
+        return
     before, what = c.before(order), c.what(order)
     move, start = order.kind == "moveRole", order.kind == "startRole"
     create, register = order.kind == "createVm", order.kind == "registerVm"
+    on_role = move or start or order.kind == "setRole"
     faults = (
-        ((move or start) and not same_name(before.owner, order.source), f"owner {before.owner}"),
+        (on_role and not same_name(before.owner, order.source), f"owner {before.owner}"),
         (move and before.state is not VmState.Running, f"{before.state}"),
         (start and before.state is not VmState.Off, f"{before.state}"),
         (register and before.state not in (VmState.Running, VmState.Off), f"{before.state}"),
         (move and before.group is not GroupState.Online, f"{before.group}"),
         (start and before.group is not GroupState.Offline, f"{before.group}"),
-        ((move or start) and before.is_locked, "locked"),
+        (on_role and before.is_locked, "locked"),
         (not create and before.is_busy, "busy"),
         (not create and before.in_flight, "in flight"),
         (register and before.is_clustered, "clustered already"),
@@ -75,11 +84,12 @@ def conditions_held(c: "Checker", order: Order) -> Found:
 def with_quorum(c: "Checker", order: Order) -> Found:
     """I12: nothing of the cluster changes in a minority.
 
-    A creation is the node's own work, and a registration is refused by the cluster when its job
-    comes to it, so only what the cluster accepts at once is judged here.
+    A creation is the node's own work, as its folders are; a registration is refused by the cluster
+    when its job comes to it. So only what the cluster accepts at once is judged here.
     """
     before = c.before(order)
-    if order.kind in ("createVm", "registerVm") or not order.accepted:
+    own = ("createVm", "registerVm", "setFolders", "setProcessor")
+    if order.kind in own or not order.accepted:
         return
     if not before.has_quorum or not before.source_is_in_contact:
         yield f"{c.what(order)} took effect without quorum"
@@ -108,7 +118,7 @@ def guests_run_on(c: "Checker", order: Order) -> Found:
 
 def one_open(c: "Checker", _: object) -> Found:
     """I1: at most one change of ours is under way on a VM."""
-    open_ = Counter(o.vm_id or o.name for o in c.orders if o.leg is Leg.UNDER_WAY)
+    open_ = Counter(o.vm_id or o.name or o.source for o in c.orders if o.leg is Leg.UNDER_WAY)
     yield from (f"{n} changes of {c.name_of(vm)} at once" for vm, n in open_.items() if n > 1)
 
 
@@ -141,7 +151,7 @@ def holds_the_cluster(c: "Checker", order: Order) -> Found:
 
 
 def own_verbs(c: "Checker", _: object) -> Found:
-    """I4, I15, I16: the cmdlets that ran are ours; none of them touches an owner list."""
+    """I4: the cmdlets that ran are ours."""
     for command in c.world.commands[c.commands_seen :]:
         if command.cmdlet not in CHANGING:
             yield f"{command.cmdlet} ran on {command.node}"
@@ -162,6 +172,7 @@ def explained(c: "Checker", report: ClusterReport) -> Found:
     yield from (f"{key} has {n} verdicts" for key, n in verdicts.items() if n > 1)
     acting = {action.key for action in report.plan.actions}
     at_ease = (Verdict.SETTLED, Verdict.MOVING, Verdict.CREATING, Verdict.REGISTERING)
+    at_ease = (*at_ease, Verdict.CONFIGURING)
     for vm in report.vms:
         if vm.verdict in (*at_ease, Verdict.STARTING) or vm.key in acting or vm.hold is not None:
             continue

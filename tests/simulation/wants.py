@@ -25,6 +25,8 @@ class Want:
     creates: bool
     suspended: bool
     movable: bool
+    priority: str | None
+    """As the cluster counts it."""
 
     def allows(self, node: str) -> bool:
         """Whether it may run there at all."""
@@ -64,6 +66,9 @@ def read_wants(specs: Specs) -> dict[str, Want]:
     return {name: _want(name, spec) for name, spec in specs.items()}
 
 
+_PRIORITIES = {"NoAutoStart": "0", "Low": "1000", "Medium": "2000", "High": "3000"}
+
+
 def _want(name: str, spec: Mapping[str, Any]) -> Want:
     owners = spec.get("owners", {})
     available = spec.get("highAvailability", {})
@@ -81,4 +86,5 @@ def _want(name: str, spec: Mapping[str, Any]) -> Want:
         creates="template" in spec,
         suspended=spec.get("suspend", False),
         movable=spec.get("migration", {}).get("kind", "Live") == "Live",
+        priority=_PRIORITIES.get(available.get("priority", "")),
     )

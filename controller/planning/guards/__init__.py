@@ -120,7 +120,6 @@ CONFIGURE_GUARDS: tuple[VMGuard, ...] = (
     vm_state.host_unfit,
     vm_state.locked,
     vm_state.busy,
-    vm_state.failback_under_way,
     pace.foreign_move,
     pace.configure_refused,
     pace.keeps_failing,

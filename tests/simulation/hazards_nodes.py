@@ -1,0 +1,165 @@
+"""The hazard of each guard of a maintenance: a node that must not be suspended, or resumed, now."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controller.model.history import History
+from controller.model.plan import HoldReason
+from controller.simulator.states import DrainStatus
+from tests.simulation.checker import CLAIM, Checker
+from tests.simulation.hazards_cluster import failed_on
+from tests.simulation.hazards_settings import suspension_of, volume_lost
+from tests.simulation.hazards_vm import FAILED_TWICE_UNTIL
+from tests.simulation.orders import Order
+from tests.simulation.stage import CLUSTER, Deed, Draft, Staged, Story, given, never, told
+from tests.support.in_process import Call
+
+Staging = Callable[[int], Story]
+_NODE = "HV03"
+
+
+def is_to_be_empty(play: Staged) -> None:
+    """A document says so."""
+    play.maintain({"empty": {"node": _NODE}})
+
+
+def _story(kind: str, *before: Deed, **more: Any) -> Staging:
+    """The node is due, and must not be changed until then (or not more often than that)."""
+
+    def build(seed: int) -> Story:
+        draft = Draft(seed)
+        for number in range(3):
+            draft.vm(f"A{number}", ("HV01", "HV02")[number % 2], gib=more.get("gib"))
+            draft.want(f"A{number}", ("HV01", "HV02")[number % 2])
+        if "gib" in more:
+            draft.vm("Z1", _NODE, gib=more["gib"])
+        times, until = more.get("times", 0), more.get("until", 1e9)
+        promise = given(times, kind) if times else never(kind, until=until)
+        reason = more.get("reason")
+        settle = "20s" if times else "60s"
+        options = {"seconds": more.get("seconds", 60.0), "settle": settle, **more.get("config", {})}
+        return Story(
+            options=draft.options(**options),
+            before=before,
+            past=more.get("past") or History(cluster=CLUSTER, trusted=True),
+            promises=(promise,),
+            effects=() if times else (promise,),
+            told=(told(reason),) if reason is not None else (),
+        )
+
+    return build
+
+
+def _paused(node: str = _NODE, *, drain: bool = False) -> Deed:
+    return lambda play: play.world.pause_node(node, drain_roles=drain)
+
+
+def _avoided(node: str) -> Deed:
+    return lambda play: play.world.avoid_node(node)
+
+
+def _around_each(begin: Callable[[Staged], None], end: Callable[[Staged], None]) -> Deed:
+    """Whenever the node is asked it is so, and at no look."""
+
+    def deed(play: Staged) -> None:
+        def first(call: Call) -> None:
+            if call.operation != CLAIM:
+                begin(play)
+
+        def then(call: Call) -> None:
+            if call.operation != CLAIM:
+                end(play)
+
+        play.wire.before += [first] * 100
+        play.wire.after += [then] * 100
+
+    return deed
+
+
+def _in_use(seed: int) -> Story:
+    """An administrator moves a large VM to the node, and then it is to be emptied."""
+    draft = Draft(seed)
+    draft.vm("A1", gib=48)
+
+    def arriving(c: Checker, order: Order) -> Any:
+        if order.kind == "suspendNode" and c.world.cluster.migrations:
+            yield f"{c.what(order)} while A1 is on its way there"
+
+    return Story(
+        options=draft.options(seconds=150.0),
+        past=History(cluster=CLUSTER, trusted=True),
+        deeds=(
+            (40.0, lambda play: play.world.move_live("A1", _NODE)),
+            (43.0, is_to_be_empty),
+        ),
+        promises=(arriving,),
+        effects=(arriving,),
+    )
+
+
+_OFTEN = {"seconds": 150.0, "times": 3}
+_SUSPEND = "suspendNode"
+SUSPEND: Mapping[str, Staging] = {
+    "paused_by_others": _story(
+        _SUSPEND, _paused(), is_to_be_empty, reason=HoldReason.NODE_PAUSED, config={"nodes": 5}
+    ),
+    "not_up": _story(_SUSPEND, _avoided(_NODE), is_to_be_empty),
+    "another_away": _story(_SUSPEND, _avoided("HV02"), is_to_be_empty, config={"nodes": 5}),
+    "quorum_lost": _story(
+        _SUSPEND,
+        lambda play: play.maintain({"empty": {"node": "HV02"}}),
+        config={"nodes": 2},
+    ),
+    "losses_not_borne": _story(
+        _SUSPEND,
+        is_to_be_empty,
+        gib=20,
+        config={
+            "node_gib": 62,
+            "capacity": {"memoryReserve": "2Gi", "tolerateNodeFailures": 1},
+        },
+    ),
+    "suspend_refused": _story(
+        _SUSPEND,
+        _around_each(
+            lambda play: play.world.avoid_node("HV02"),
+            lambda play: play.world.avoid_node("HV02", avoid=False),
+        ),
+        is_to_be_empty,
+        **_OFTEN,
+    ),
+    "node_fails": _story(
+        _SUSPEND, is_to_be_empty, past=failed_on("node:hv03"), until=FAILED_TWICE_UNTIL
+    ),
+    "in_use": _in_use,
+}
+"""Of SUSPEND_GUARDS, by the guard's name."""
+
+
+def _drain(status: DrainStatus) -> Callable[[Staged], None]:
+    return lambda play: setattr(play.world.node(_NODE), "drain", status)
+
+
+_OURS = History(cluster=CLUSTER, trusted=True, intents=(suspension_of(_NODE),))
+_FIVE = {"nodes": 5}
+_RESUME = "resumeNode"
+RESUME: Mapping[str, Staging] = {
+    "drained_by_others": _story(_RESUME, _paused(drain=True), past=_OURS, config=_FIVE),
+    "not_back": _story(_RESUME, _paused(), volume_lost, past=_OURS, config=_FIVE),
+    "resume_refused": _story(
+        _RESUME,
+        _paused(),
+        _around_each(_drain(DrainStatus.Completed), _drain(DrainStatus.NotInitiated)),
+        past=_OURS,
+        config=_FIVE,
+        **_OFTEN,
+    ),
+    "node_fails": _story(
+        _RESUME,
+        _paused(),
+        past=failed_on("node:hv03", _OURS),
+        until=FAILED_TWICE_UNTIL,
+        config=_FIVE,
+    ),
+}
+"""Of RESUME_GUARDS, by the guard's name."""
