@@ -162,6 +162,16 @@ def test_series_of_each_vm_join_with_windows_exporter_and_only_on_request() -> N
     assert not any(m.name in page_after(reports.report()) for m in PER_VM)
 
 
+def test_a_vm_of_any_name_leaves_the_page_readable() -> None:
+    """These series are written without prometheus_client: the signs of the format are escaped."""
+    name = 'a"b\\c\nd'
+    report = reports.report()
+    first = replace(report.vms[0], vm=name, vm_id=reports.SQL01)
+    page = page_after(replace(report, vms=(first, *report.vms[1:])), per_vm=True)
+    found = [f for f in text_string_to_metric_families(page) if f.name == "ownernode_vm_info"]
+    assert name in {sample.labels["vm"] for sample in found[0].samples}
+
+
 def test_closed_sets_stand_at_zero_from_the_start() -> None:
     """An alert on a reason that never occurred has a series to look at."""
     page = page_after(reports.report())
