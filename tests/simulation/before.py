@@ -38,6 +38,8 @@ class Before:
     """Nodes beside the command's that are not there for VMs."""
     source_state: NodeState
     source_drain: DrainStatus
+    folders: tuple[str, str]
+    """Where the node puts new VMs and new disks."""
     setting: tuple[str, ...]
     """What the role has of what the command sets."""
     cmdlets: int
@@ -84,6 +86,7 @@ def truth_before(world: World, order: Order) -> Before:
         others_away=tuple(n.name for n in cluster.nodes.values() if n is not source and _away(n)),
         source_state=source.state,
         source_drain=source.drain,
+        folders=(source.vm_path, source.vhd_path),
         setting=setting_of(role, str(args.get("setting"))) if role is not None else (),
         cmdlets=len(world.commands),
         names_here=frozenset(

@@ -50,7 +50,8 @@ def _story(kind: str, *before: Deed, **more: Any) -> Staging:
     return build
 
 
-def _paused(node: str = _NODE, *, drain: bool = False) -> Deed:
+def pause(node: str = _NODE, *, drain: bool = False) -> Deed:
+    """An administrator pauses a node."""
     return lambda play: play.world.pause_node(node, drain_roles=drain)
 
 
@@ -101,7 +102,7 @@ _OFTEN = {"seconds": 150.0, "times": 3}
 _SUSPEND = "suspendNode"
 SUSPEND: Mapping[str, Staging] = {
     "paused_by_others": _story(
-        _SUSPEND, _paused(), is_to_be_empty, reason=HoldReason.NODE_PAUSED, config={"nodes": 5}
+        _SUSPEND, pause(), is_to_be_empty, reason=HoldReason.NODE_PAUSED, config={"nodes": 5}
     ),
     "not_up": _story(_SUSPEND, _avoided(_NODE), is_to_be_empty),
     "another_away": _story(_SUSPEND, _avoided("HV02"), is_to_be_empty, config={"nodes": 5}),
@@ -140,24 +141,24 @@ def _drain(status: DrainStatus) -> Callable[[Staged], None]:
     return lambda play: setattr(play.world.node(_NODE), "drain", status)
 
 
-_OURS = History(cluster=CLUSTER, trusted=True, intents=(suspension_of(_NODE),))
+OURS = History(cluster=CLUSTER, trusted=True, intents=(suspension_of(_NODE),))
 _FIVE = {"nodes": 5}
 _RESUME = "resumeNode"
 RESUME: Mapping[str, Staging] = {
-    "drained_by_others": _story(_RESUME, _paused(drain=True), past=_OURS, config=_FIVE),
-    "not_back": _story(_RESUME, _paused(), volume_lost, past=_OURS, config=_FIVE),
+    "drained_by_others": _story(_RESUME, pause(drain=True), past=OURS, config=_FIVE),
+    "not_back": _story(_RESUME, pause(), volume_lost, past=OURS, config=_FIVE),
     "resume_refused": _story(
         _RESUME,
-        _paused(),
+        pause(),
         _around_each(_drain(DrainStatus.Completed), _drain(DrainStatus.NotInitiated)),
-        past=_OURS,
+        past=OURS,
         config=_FIVE,
         **_OFTEN,
     ),
     "node_fails": _story(
         _RESUME,
-        _paused(),
-        past=failed_on("node:hv03", _OURS),
+        pause(),
+        past=failed_on("node:hv03", OURS),
         until=FAILED_TWICE_UNTIL,
         config=_FIVE,
     ),

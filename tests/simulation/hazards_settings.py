@@ -213,6 +213,12 @@ def _in_maintenance(seed: int) -> Story:
     )
 
 
+def folders_due(seed: int) -> Story:
+    """HV03 is to have other default folders, and may get them."""
+    story = _folders()(seed)
+    return Story(options=story.options, before=story.before, past=story.past)
+
+
 FOLDERS: Mapping[str, Staging] = {
     "in_maintenance": _in_maintenance,
     "not_up": _folders(_away),

@@ -242,6 +242,8 @@ def _register(
     return build
 
 
+REGISTERED = _past(ActionKind.REGISTER)
+"""We made A1 highly available, and have not started it since."""
 _HALF = {"template": template("os.vhdx", "data.vhdx")}
 """The VM of the world has the first of these disks."""
 REGISTER: Mapping[str, Staging] = {
@@ -279,7 +281,7 @@ def _start(
         draft.want("A1", highAvailability=start, **(spec or {}))
         promise = never("startRole", "A1", until=until)
         known = past or History(cluster=CLUSTER)
-        intents = known.intents or _past(ActionKind.REGISTER).intents
+        intents = known.intents or REGISTERED.intents
         return Story(
             options=draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})}),
             before=before,

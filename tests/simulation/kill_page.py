@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from tests.simulation.hazards_conditions import NOT_STAGED
 from tests.simulation.kills import Notice
-from tests.simulation.matrix import Row, bug_line, guard_line, is_harm
+from tests.simulation.matrix import Row, bug_line, condition_line, guard_line, is_harm
 
 PAGE = Path(__file__).parents[2] / "docs" / "kill-matrix.md"
 
 
 def page(
-    guards: Sequence[Row], bugs: Sequence[Row], pairs: Sequence[Notice], *, pairs_there: int
+    guards: Sequence[Row],
+    bugs: Sequence[Row],
+    conditions: Sequence[Row],
+    pairs: Sequence[Notice],
+    *,
+    pairs_there: int,
 ) -> str:
     """The page."""
-    rows = (*guards, *bugs)
+    rows = (*guards, *bugs, *conditions)
     runs, alarms = sum(row.runs for row in rows), sum(row.alarms for row in rows)
     first = [row.alone.seeds for row in rows if row.is_noticed]
     found = Counter(pair.seeds for pair in pairs if is_harm(pair))
@@ -27,6 +33,10 @@ def page(
         masked=sum(row.is_masked for row in guards),
         deep=sum(bool(row.steps) for row in guards),
         bugs=len(bugs),
+        conditions=len(conditions),
+        conditions_noticed=sum(row.is_noticed for row in conditions),
+        condition_lines="\n".join(map(condition_line, conditions)),
+        not_staged="\n".join(f"- `{name}`: {why}" for name, why in NOT_STAGED.items()),
         bugs_noticed=sum(row.is_noticed for row in bugs),
         median=f"{median(first):g}",
         most=max(first),
@@ -58,6 +68,7 @@ test holds that every guard and every bug has a row, and that none is unnoticed.
 |---|---|
 | guards, each off alone, and with what stands behind it | {guards_noticed} of {guards} |
 | pairs of guards | {pairs_noticed} of {pairs}, {pairs_at_once} of them in the first run |
+| conditions of the nodes, each away alone | {conditions_noticed} of {conditions} |
 | seeded bugs | {bugs_noticed} of {bugs} |
 | runs until noticed | median {median}, most {most} |
 | false alarms: the same runs with nothing killed | {alarms} of {runs} |
@@ -98,6 +109,19 @@ no target, which another guard asks for first.
 
 Each two guards off together, in the runs of either: {pairs} of the {pairs_there} pairs
 were played.{unnoticed}
+
+## Conditions of the nodes
+
+Between the last look and the command something changes, and only the node's own condition
+([protocol.md](protocol.md)) keeps the command from having its effect. Each is taken away alone.
+
+| condition | away, noticed by | of runs |
+|---|---|---|
+{condition_lines}
+
+Not staged:
+
+{not_staged}
 
 ## Seeded bugs
 

@@ -107,8 +107,13 @@ def bug_row(bug: Kill, seeds: Sequence[int]) -> Row:
     return replace(found, steps=(Step(away=_AUDIT.name, notice=notice(bare, seeds, By.COMMANDS)),))
 
 
-def _alone(bug: Kill, seeds: Sequence[int]) -> Row:
-    each = [notice(bug, [seed]) for seed in seeds]
+def condition_row(condition: Kill, seeds: Sequence[int]) -> Row:
+    """Find out about one condition of the nodes: by what they did, whatever they were asked."""
+    return _alone(condition, seeds, By.EFFECTS)
+
+
+def _alone(bug: Kill, seeds: Sequence[int], by: By = By.EVERYTHING) -> Row:
+    each = [notice(bug, [seed], by) for seed in seeds]
     first = next((i for i, found in enumerate(each) if found.invariants), None)
     return Row(
         name=bug.name,
@@ -168,6 +173,11 @@ def bug_line(found: Row) -> str:
     """A line of the page for a bug."""
     then = "; ".join(f"without {step.away}: {in_words(step.notice)}" for step in found.steps)
     return _line(found.name, in_words(found.alone), _share(found), then or "-")
+
+
+def condition_line(found: Row) -> str:
+    """A line of the page for a condition."""
+    return _line(f"`{found.name}`", in_words(found.alone), _share(found))
 
 
 def _share(found: Row) -> str:

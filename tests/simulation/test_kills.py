@@ -1,9 +1,9 @@
 """Guards off and bugs put in: each must be noticed, or the simulation proves nothing.
 
-`make test` plays each guard and each bug once, with the seed at which it is known to be noticed,
-and a share of the pairs. `make campaign` plays `KILL_SEEDS` seeds (10 unless set) of each, takes
-away what stands behind each guard, plays every pair (or one of `KILL_PAIRS_EACH`), and writes
-docs/kill-matrix.md.
+`make test` plays each guard, bug and condition of the nodes once, with the seed at which it is
+known to be noticed, and a share of the pairs. `make campaign` plays `KILL_SEEDS` seeds (10 unless
+set) of each, takes away what stands behind each guard, plays every pair (or one of
+`KILL_PAIRS_EACH`), and writes docs/kill-matrix.md.
 """
 
 import os
@@ -15,18 +15,22 @@ from typing import TypeVar
 
 import pytest
 
+from controller.simulator.responder_conditions import CONDITIONS
 from tests.simulation.bugs import seeded_bugs
 from tests.simulation.guard_kills import guard_kills, not_killed
+from tests.simulation.hazards_conditions import CONDITIONS_STAGED, NOT_STAGED, condition_kills
 from tests.simulation.kill_page import PAGE, page
 from tests.simulation.kills import Kill, Notice, notice
-from tests.simulation.matrix import Row, bug_row, is_harm, pair, row
+from tests.simulation.matrix import Row, bug_row, condition_row, is_harm, pair, row
+from tests.simulation.stage import By
 
 T = TypeVar("T")
 
 GUARDS = tuple(guard_kills())
 BUGS = tuple(seeded_bugs())
+CONDITION_KILLS = tuple(condition_kills())
 PAIRS = tuple(combinations(range(len(GUARDS)), 2))
-PAIRS_EACH = 60
+PAIRS_EACH = 120
 """One pair of so many is played by `make test`."""
 KNOWN_SEED = 0
 BUGS_MIN = 40
@@ -37,6 +41,18 @@ def test_a_kill_is_noticed(kill: Kill) -> None:
     """The run finds nothing while all is there, and harm when the guard is off or the bug in."""
     assert not kill.run(KNOWN_SEED).violations
     assert is_harm(notice(kill, [KNOWN_SEED]))
+
+
+@pytest.mark.parametrize("kill", CONDITION_KILLS, ids=lambda kill: kill.name)
+def test_a_condition_of_the_nodes_is_missed(kill: Kill) -> None:
+    """Without it a command has its effect where it was not planned for any more."""
+    assert not kill.run(KNOWN_SEED).violations
+    assert is_harm(notice(kill, [KNOWN_SEED], By.EFFECTS))
+
+
+def test_every_condition_of_the_nodes_is_staged_or_says_why_not() -> None:
+    """None is added without a hazard."""
+    assert CONDITIONS.keys() == CONDITIONS_STAGED.keys() | NOT_STAGED.keys()
 
 
 @pytest.mark.parametrize("number", range(0, len(PAIRS), PAIRS_EACH))
@@ -66,11 +82,13 @@ def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     bugs = _at_once(_bug_row, range(len(BUGS)))
     each = int(os.environ.get("KILL_PAIRS_EACH", "1"))
     pairs = _at_once(_pair, range(0, len(PAIRS), each))
-    told = page(guards, bugs, pairs, pairs_there=len(PAIRS))
+    conditions = _at_once(_condition_row, range(len(CONDITION_KILLS)))
+    told = page(guards, bugs, conditions, pairs, pairs_there=len(PAIRS))
     PAGE.write_text(told)
     with capsys.disabled():
         print(f"\n{told}")
-    assert not [found.name for found in (*guards, *bugs) if not found.is_noticed or found.alarms]
+    rows = (*guards, *bugs, *conditions)
+    assert not [found.name for found in rows if not found.is_noticed or found.alarms]
     assert not [found.kill for found in pairs if not is_harm(found)]
 
 
@@ -90,6 +108,10 @@ def _guard_row(number: int) -> Row:
 
 def _bug_row(number: int) -> Row:
     return bug_row(BUGS[number], _seeds())
+
+
+def _condition_row(number: int) -> Row:
+    return condition_row(CONDITION_KILLS[number], _seeds())
 
 
 def _pair(number: int) -> Notice:

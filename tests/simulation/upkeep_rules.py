@@ -102,10 +102,16 @@ def node_conditions_held(c: "Checker", order: Order) -> Found:
         (order.kind == "setFolders" and not before.folder_exists, "there is no such folder"),
     )
     yield from (f"{what} was acted on: {why}" for bad, why in faults if bad)
-    if order.kind == "setRole":
+    if order.kind in ("setRole", "setFolders"):
         told = tuple(str(name) for name in order.call.arguments["before"])
-        if [n.lower() for n in told] != [n.lower() for n in before.setting]:
-            yield f"{what} was acted on: it is {before.setting}, not {told}"
+        found = before.setting if order.kind == "setRole" else before.folders
+        if [_plain(n) for n in told] != [_plain(n) for n in found]:
+            yield f"{what} was acted on: it is {found}, not {told}"
+
+
+def _plain(text: str) -> str:
+    """A name or a folder as Windows tells them apart."""
+    return text.lower().rstrip("\\")
 
 
 def owners_are_sound(c: "Checker", order: Order) -> Found:
