@@ -24,7 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import planning, scraping, wire
+from tests.bench import kubernetes, planning, scraping, wire
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:19464"
@@ -53,6 +53,7 @@ def main() -> int:
         *scraping.figures(),
         *wire.figures(),
         *process_figures(nodes=16, vms=1_000),
+        *kubernetes.figures(),
     ]
     print(f"figures of the simulator, {os.cpu_count()} cores, load {load:.1f} before the start")
     for item in figures:

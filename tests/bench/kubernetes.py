@@ -1,113 +1,73 @@
-"""Measure how long a replica takes to know 8,000 placements, with a real API server.
+"""Measure a leading replica with 8,000 placements, on a real API server and a simulated cluster.
 
-`python tests/bench/kubernetes.py [COUNT]`: builds the server if need be (.ci/kubernetes), fills it,
-and starts one process that lists, judges and keeps every placement, as a replica does before it can
-lead; then one object is edited. Memory is that process's own.
+`python tests/bench/kubernetes.py [COUNT]` builds the server if need be, as .ci/kubernetes says.
+The replica is `ownernode run --kubernetes` in a process of its own; every VM is where it belongs.
+Writes are those that the API server recorded, but for the Lease's renewals.
 """
 
-import asyncio
-import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from controller.adapters.kube.api import MERGE_PATCH, Api, connect
-from controller.adapters.kube.informer import Informer
-from controller.adapters.kube.kinds import OURS, PLACEMENT
-from controller.adapters.kube.source import KubernetesSource
-from controller.app.kubernetes import FileShelf
-from tests.kube.api_server import ADMIN, CONTROLLER, api_server
+from tests.kube.api_server import Missing, api_server
 from tests.kube.conftest import install
-from tests.kube.story import placement, team
+from tests.kube.fleet import QUIET_CYCLES, Fleet, fleet
 
-WHAT = OURS[PLACEMENT]
-AT_ONCE = 16
-CHILD = "--child"
+NODES = 64
+IDLE_CYCLES = 4
+STATUS = "patch virtualmachineplacements/status"
+
+
+def figures(count: int = 8_000) -> Iterator[dict[str, Any]]:
+    """What it costs; nothing, with the reason printed, where there are no programs for a server."""
+    try:
+        with tempfile.TemporaryDirectory() as folder, api_server(Path(folder)) as server:
+            install(server)
+            place = Path(folder) / "fleet"
+            with fleet(server, place, nodes=NODES, vms=count, interval="10s") as leading:
+                yield from _measured(leading, count)
+    except Missing as missing:
+        print(f"no figures of Kubernetes: {missing}")
+
+
+def _measured(leading: Fleet, count: int) -> Iterator[dict[str, Any]]:
+    size = f"{count} placements"
+    yield _figure(f"start to synced, {size}", leading.until_synced(), "s", 5)
+    yield _figure(f"start to all statuses written, {size}", leading.until_settled(count, 900), "s")
+    leading.until_quiet(900)
+    before = leading.writes()
+    leading.pass_cycles(IDLE_CYCLES)
+    idle = leading.writes() - before
+    yield _figure(f"writes to the API in {IDLE_CYCLES} idle cycles, {size}", idle.total(), "", 0)
+    before = leading.writes()
+    yield _figure(f"an edit until its status is written, {size}", leading.edit(), "s")
+    leading.pass_cycles(QUIET_CYCLES)
+    written = leading.writes() - before
+    yield _figure(f"statuses of placements written for one edit, {size}", written[STATUS], "", 1)
+    other = written.total() - written[STATUS]
+    yield _figure(f"other writes for one edit (the memory), {size}", other, "", 1)
+    yield _figure(f"memory of the replica, RSS, {size}", leading.rss_bytes / 2**20, "MiB", 300)
+
+
+def _figure(name: str, value: float, unit: str, goal: float | None = None) -> dict[str, Any]:
+    holds = None if goal is None else value <= goal
+    return {"name": name, "value": round(value, 2), "unit": unit, "goal": goal, "holds": holds}
 
 
 def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 8_000
-    with tempfile.TemporaryDirectory() as folder, api_server(Path(folder)) as server:
-        install(server)
-        team(server, "team-a")
-        began = time.monotonic()
-        asyncio.run(fill(str(server.kubeconfig(ADMIN)), count))
-        filled = time.monotonic() - began
-        command = [sys.executable, __file__, CHILD, str(server.kubeconfig(CONTROLLER)), folder]
-        load = os.getloadavg()[0]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            figures = json.loads(child.stdout.readline())
-            began = time.monotonic()
-            asyncio.run(edit(str(server.kubeconfig(ADMIN))))
-            assert child.stdout.readline() == "seen\n"
-            figures["an edit until it is judged and kept, s"] = time.monotonic() - began
-    print(f"{count} placements (filled in {filled:.0f} s), {os.cpu_count()} cores, load {load:.1f}")
-    for name, value in figures.items():
-        print(f"{name:<48} {value:>8.2f}")
-
-
-async def fill(kubeconfig: str, count: int) -> None:
-    """Create the placements."""
-    api = connect(kubeconfig)
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def create(number: int) -> None:
-        document = placement(f"vm{number:05}", f"VM{number:05}", f"HV{number % 64 + 1:02}")
-        async with gate:
-            await api.create(WHAT, document, "team-a")
-
-    await asyncio.gather(*map(create, range(count)))
-    await api.close()
-
-
-async def edit(kubeconfig: str) -> None:
-    """Want one VM elsewhere."""
-    api = connect(kubeconfig)
-    body = {"spec": {"owners": {"preferred": ["HV64"]}}}
-    await api.patch(WHAT, "vm00000", body, "team-a", form=MERGE_PATCH)
-    await api.close()
-
-
-async def replica(api: Api, state: Path) -> None:
-    """List, judge, keep, say how long it took; then wait for an edit."""
-    process = psutil.Process()
-    before, began = process.memory_info().rss, time.monotonic()
-    news = asyncio.Event()
-    informer = Informer(api, WHAT, news.set)
-    following = asyncio.create_task(informer.run())
-    await informer.synced.wait()
-    listed = time.monotonic() - began
-    source = KubernetesSource({PLACEMENT: informer}, FileShelf(state))
-    first = await source.read()
-    figures = {
-        "start to listed, s": listed,
-        "start to judged and kept, s": time.monotonic() - began,
-        "RSS before, MiB": before / 2**20,
-        "RSS after, MiB": process.memory_info().rss / 2**20,
-    }
-    news.clear()
-    print(json.dumps(figures), flush=True)
-    while (await source.read()).revision == first.revision:
-        await news.wait()
-        news.clear()
-    print("seen", flush=True)
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
-    source.close()
-    await api.close()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
+    for item in figures(count):
+        goal = "" if item["goal"] is None else f"<= {item['goal']:g}"
+        verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[item["holds"]]
+        print(f"{item['name']:<64} {item['value']:>9} {item['unit']:<4} {goal:>7} {verdict}")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [CHILD]:
-        asyncio.run(replica(connect(sys.argv[2]), Path(sys.argv[3]) / "state"))
-    else:
-        main()
+    main()

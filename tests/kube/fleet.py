@@ -39,6 +39,7 @@ class Fleet:
     server: ApiServer
     process: psutil.Process
     url: str
+    state: Path
     began: float = field(default_factory=time.monotonic)
     rss_bytes: int = 0
     """The most that was seen of it."""
@@ -63,8 +64,9 @@ class Fleet:
         return int(float(found[1])) if found is not None else 0
 
     def until_synced(self, seconds: float = 60) -> float:
-        """Seconds from the process's start until it mirrors every object and could lead."""
-        self.until(lambda: bool(self._ask("/readyz")), "synced", seconds)
+        """Seconds from the process's start until every placement is listed, judged and kept."""
+        kept = self.state / "kubernetes/others/last-good.json"
+        self.until(kept.exists, "synced", seconds)
         return time.monotonic() - self.began
 
     def until_settled(self, vms: int, seconds: float = 300) -> float:
@@ -135,7 +137,8 @@ def fleet(
         port = free_port()
         listen = ("--listen", f"127.0.0.1:{port}")
         with replica(server, folder / "a", lease=lease, arguments=listen) as process:
-            yield Fleet(server, psutil.Process(process.pid), f"http://127.0.0.1:{port}")
+            url = f"http://127.0.0.1:{port}"
+            yield Fleet(server, psutil.Process(process.pid), url, folder / "a/state")
 
 
 def _name(number: int) -> str:

@@ -17,7 +17,7 @@ from tests.kube.api_server import ApiServer
 from tests.kube.seeded import Run
 from tests.kube.troubles import befall, drawn, lost, overlong
 
-QUICK_SEEDS = (1, 3)
+QUICK_SEEDS = (1, 4)
 RUNS = int(os.environ.get("SEEDED_RUNS", "200"))
 FIRST = int(os.environ.get("FIRST_SEED", "1000"))
 AT_ONCE = int(os.environ.get("SEEDED_AT_ONCE", "3"))
@@ -47,7 +47,7 @@ def test_few_seeds_and_runs_that_must_fail(clean: ApiServer, tmp_path: Path) -> 
     few = [made(clean, tmp_path, seed) for seed in QUICK_SEEDS]
     hasty, blind = (made(clean, tmp_path, seed)[0] for seed in (7, 8))
     hasty.lease_seconds = (1.0, 9.0, 0.25)
-    blind.patience_seconds = 12.0
+    blind.patience_seconds = 9.0
     plays = [(run, partial(befall, names)) for run, names in few]
     asyncio.run(play(*plays, (hasty, overlong), (blind, lost)))
     assert {run.seed: run.wrong for run, _ in few} == {seed: [] for seed in QUICK_SEEDS}

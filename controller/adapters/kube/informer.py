@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from controller.adapters.kube.api import GONE, Api, Json, Refused, Resource
+from controller.adapters.kube.api import GONE, Api, Json, Refused, Resource, slim
 from controller.errors import Unreachable
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Informer:
 
     @property
     def items(self) -> Mapping[Name, Json]:
-        """All objects as last seen, without their managed fields."""
+        """All objects as last seen, as `slim` leaves them."""
         return MappingProxyType(self._items)
 
     async def run(self) -> None:
@@ -147,12 +147,12 @@ class Informer:
             if self._items.pop(name, None) is None:
                 return
         else:
-            self._items[name] = _slim(item)
+            self._items[name] = slim(item)
         self._changed()
 
     def _replace(self, listing: Any) -> None:
         """Believe a list, and nothing that was known before it."""
-        fresh = {_name(item): _slim(item) for item in listing.items}
+        fresh = {_name(item): item for item in listing.items}
         self._version = listing.version
         self._buried.clear()
         self.lists += 1
@@ -182,12 +182,6 @@ class Informer:
 def _name(item: Json) -> Name:
     metadata = item["metadata"]
     return metadata.get("namespace") or "", metadata["name"]
-
-
-def _slim(item: Json) -> Json:
-    """The object without what only the server needs: half of its size."""
-    metadata = {k: v for k, v in item["metadata"].items() if k != "managedFields"}
-    return {**item, "metadata": metadata}
 
 
 def _number(version: str) -> int:
