@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from controller.model.desired import VMDesired
+from controller.model.names import fold
 from controller.model.observed import NodeState
 from controller.model.plan import ActionKind, Hold, HoldReason, Verdict
 from controller.planning.holds import hold_on, hold_on_cluster
@@ -54,7 +55,7 @@ def nodes_dark(view: View, cases: Sequence[Case]) -> Hold | None:
 
 def too_many_unknown(view: View, cases: Sequence[Case]) -> Hold | None:
     """Too many VMs are somewhere that is not known."""
-    unknown = [c.want.title for c in cases if c.verdict is Verdict.UNKNOWN]
+    unknown = [c.want.title for c in cases if c.verdict is Verdict.UNKNOWN or _is_unseen(view, c)]
     share = view.desired.policy.unknown_vms_share_max
     if len(unknown) <= share * len(cases):
         return None
@@ -65,6 +66,16 @@ def too_many_unknown(view: View, cases: Sequence[Case]) -> Hold | None:
         "share_max": f"{share:g}",
     }
     return hold_on_cluster(HoldReason.TOO_MANY_UNKNOWN, evidence)
+
+
+def _is_unseen(view: View, case: Case) -> bool:
+    """Whether a command of ours is open on it, and who should list it does not answer."""
+    if case.seen is None or case.seen.host is not None:
+        return False
+    if case.want.key not in view.open_intents:
+        return False
+    owner = view.nodes.get(fold(case.seen.owner or ""))
+    return owner is None or not owner.answered
 
 
 def first_cycles(view: View, cases: Sequence[Case]) -> Hold | None:
