@@ -227,7 +227,11 @@ def _creation_target(view: View, want: VMDesired, spare: dict[str, int]) -> str 
     roomy = [choice for choice in fit if spare[choice[2]] >= _startup_bytes(want)]
     if not roomy:
         return hold_on(
-            want, HoldReason.NO_ROOM, action=ActionKind.CREATE, needs=gib(_startup_bytes(want))
+            want,
+            HoldReason.NO_ROOM,
+            action=ActionKind.CREATE,
+            needs=gib(_startup_bytes(want)),
+            room="; ".join(f"{view.title(n)}: {gib(max(spare[n], 0))}" for *_, n in sorted(fit)),
         )
     return min(roomy)[2]
 

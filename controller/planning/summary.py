@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from controller.model.checks import CheckResult
@@ -10,7 +10,15 @@ from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History, IntentState
 from controller.model.names import same_name
 from controller.model.observed import ObservedState, VMObserved
-from controller.model.plan import ActionKind, AuditFinding, Hold, Plan, Standing, Verdict
+from controller.model.plan import (
+    ActionKind,
+    AuditFinding,
+    Hold,
+    HoldReason,
+    Plan,
+    Standing,
+    Verdict,
+)
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from controller.model.setting import Change
 from controller.model.source import short
@@ -57,7 +65,10 @@ def summarise(
         completed_at=observed.completed_at,
         observation_complete=observed.is_complete,
         acted=acted,
-        converged=observed.is_complete and not findings and _is_converged(plan, vms),
+        converged=observed.is_complete
+        and not findings
+        and _is_converged(plan, vms)
+        and not _may_free_room(plan, history, desired, observed),
         vms=vms,
         nodes=observed.nodes,
         gaps=observed.gaps,
@@ -91,6 +102,18 @@ def _is_converged(plan: Plan, vms: tuple[VMReport, ...]) -> bool:
     )
     waits = all(hold.reason in WAITS_FOR_OTHERS | STOPS_ACTING for hold in plan.holds)
     return at_rest and waits and not plan.actions
+
+
+def _may_free_room(
+    plan: Plan, history: History, desired: DesiredState, observed: ObservedState
+) -> bool:
+    """Whether a VM has no room, and room may come once a node that came back is steady."""
+    stable = timedelta(seconds=desired.policy.node_stable_seconds)
+    settles = any(
+        observed.completed_at < since + stable for since in history.node_up_since.values()
+    )
+    cramped = (HoldReason.NO_ROOM, HoldReason.NO_HOP)
+    return settles and any(hold.reason in cramped for hold in plan.holds)
 
 
 class _Reporter:
