@@ -210,6 +210,7 @@ def _restart(sim: Simulation, role: Role) -> None:
     if not same_name(source, target.name):
         sim.record_move(vm, source, Cause.CLUSTER, live=False)
     start_vm(sim, vm)
+    role.failed = False
 
 
 def _begin_join(sim: Simulation, node: Node) -> None:

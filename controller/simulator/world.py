@@ -121,6 +121,9 @@ class World(Simulation):
         self._rest(vm, VmState.Off)
 
     def save_vm(self, vm: str) -> None:
+        """Write a guest's memory to disk: there has to be one."""
+        if self.vm(vm).state is VmState.Off:
+            raise Refusal(INVALID_STATE, f"'{vm}' is off.")
         self._rest(vm, VmState.Saved)
 
     def pause_vm(self, vm: str) -> None:

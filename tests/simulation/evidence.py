@@ -147,10 +147,12 @@ class Evidence:
     def shows_move(self, vm_id: str | None) -> bool:
         """Whether any reply shows the VM under way, queued, pending or on two nodes.
 
-        Where Windows shows a VM in flight on no node and its role Online, nobody can know.
+        A role that is Online on a node that does not list its VM, as no node does, shows it too.
         """
         for shown in self.current():
             vm, role = shown.vm(vm_id), shown.role(vm_id)
+            if role is not None and role["state"] == ONLINE and not self.hosts(vm_id):
+                return True
             if vm is not None and MIGRATING & set(vm["status"]):
                 return True
             if role is not None and role["status"] & QUEUED:

@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 
+from controller.model.names import same_name
 from controller.simulator.cmdlet_errors import Refusal
+from controller.simulator.failover import choose_node
 from controller.simulator.states import DrainStatus, NodeState, VmState
 from controller.simulator.world import World
 
@@ -16,6 +18,7 @@ def mend(world: World, running: frozenset[str]) -> bool:
     for vm in tuple(cluster.vms.values()):
         if vm.id in running and vm.state is not VmState.Running:
             with suppress(Refusal):
+                _take_where_it_fits(world, vm.id)
                 wake_vm(world, vm.id)
     ups = all(node.state is NodeState.Up for node in cluster.nodes.values())
     runs = all(vm.state is VmState.Running for vm in cluster.vms.values() if vm.id in running)
@@ -29,6 +32,19 @@ def wake_vm(world: World, vm: str) -> None:
             world.resume_vm(vm)
         case VmState.Off | VmState.Saved:
             world.start_vm(vm)
+
+
+def _take_where_it_fits(world: World, vm: str) -> None:
+    """Its node had no memory to start it: somebody takes its role to another one."""
+    role = world.cluster.roles.get(vm)
+    if role is None or not role.failed:
+        return
+    free = world.cluster.memory_free_bytes()
+    target = choose_node(world, role, free)
+    if target is not None:
+        role.failed = False  # taken offline, as a failed one can't be handed over
+        if not same_name(target.name, role.owner):
+            world.move_offline(vm, target.name)
 
 
 def _mend_node(world: World, name: str) -> None:

@@ -39,7 +39,7 @@ def _displaced(checker: Checker) -> list[tuple[str, str | None]]:
         if want.suspended or _is_frozen(checker, want):
             continue
         if vm is None:
-            found.extend([(want.spec, None)] if want.creates else ())
+            found.extend([(want.spec, None)] if _could_be_made(checker, want) else ())
             continue
         clustered = vm.id in checker.world.cluster.roles
         shared = vm.path.lower().startswith("c:\\clusterstorage\\")
@@ -75,9 +75,20 @@ def _could_be_better(checker: Checker, want: Want, vm: VirtualMachine) -> bool:
     allowed = {node.lower() for node in role.possible} & {
         node.lower() for node in role.possible_configuration
     }
-    return any(_has_room(checker, node, vm) for node in nodes if node.lower() in allowed)
+    return any(
+        _has_room(checker, node, vm.memory_held_bytes) for node in nodes if node.lower() in allowed
+    )
 
 
-def _has_room(checker: Checker, node: str, vm: VirtualMachine) -> bool:
+def _could_be_made(checker: Checker, want: Want) -> bool:
+    """Whether it is to be created, and a node where it would be right has room for it."""
+    return want.creates and any(
+        _has_room(checker, node, want.startup_bytes)
+        for node in checker.world.cluster.nodes
+        if not want.breaks_a_rule_on(node)
+    )
+
+
+def _has_room(checker: Checker, node: str, needed_bytes: int) -> bool:
     reserve = checker.limits.reserve(checker.world.node(node).memory_bytes)
-    return checker.world.memory_free_bytes(node) - reserve >= vm.memory_held_bytes
+    return checker.world.memory_free_bytes(node) - reserve >= needed_bytes

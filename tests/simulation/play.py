@@ -32,7 +32,7 @@ from tests.simulation.limits import read_limits
 from tests.simulation.mending import mend
 from tests.simulation.people import End, agree
 from tests.simulation.places import discontent, out_of_place, rest_for_a_day
-from tests.simulation.site import Site
+from tests.simulation.site import STOP_SECONDS, Site
 from tests.simulation.wants import Specs
 from tests.simulation.wire import Wire
 from tests.support.in_process import Call
@@ -166,8 +166,10 @@ class Play:
         await self.site.end()
 
     def start_controller(self) -> None:
-        """Start a controller unless one runs."""
-        if not self.site.is_alive:
+        """Start a controller unless one runs; one that stops is waited for."""
+        if self.site.is_stopping:
+            self.later(STOP_SECONDS, self.start_controller)
+        elif not self.site.is_alive:
             self.report = None
             self.checker.process_started()
             self.site.start()

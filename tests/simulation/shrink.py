@@ -17,6 +17,7 @@ import yaml
 
 from tests.simulation.drawing import Options
 from tests.simulation.faults import Fault, Gap, Kind
+from tests.simulation.found import written
 from tests.simulation.play import Result, play
 
 Item = TypeVar("Item")
@@ -105,11 +106,12 @@ def told(small: Result) -> str:
 
 
 def keep(small: Result, parent: Path) -> Path:
-    """Write the run as a scenario directory; gives the directory."""
+    """Write the run as a scenario directory, and as it is played; gives the directory."""
     invariant = re.sub(r"\W+", "_", small.violations[0].invariant.lower())
     folder = parent / f"seed_{small.options.seed}_{invariant}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenario.yaml").write_text(scenario(small))
+    (folder / "run.yaml").write_text(written(small.options))
     return folder
 
 

@@ -121,6 +121,7 @@ class Site:
         self._sinks = tuple(sinks)
         self._stand_still = stand_still
         self._line: Lifeline | None = None
+        self._stopping: Lifeline | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._freeze_seconds = 0.0
         self._thawed_seconds = float("-inf")
@@ -219,6 +220,11 @@ class Site:
         self._line = Lifeline(self._at)
         self._tasks.append(asyncio.create_task(self._live(self._line), name="controller"))
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a controller was told to stop and has not ended yet."""
+        return self.is_alive and self._stopping is self._line
+
     def kill_if_alive(self) -> None:
         """`kill -9`, now: from here on it does nothing any more."""
         if self._line is not None and self._line.alive:
@@ -230,6 +236,7 @@ class Site:
         if not self.is_alive:
             return
         task, line = self._tasks[-1], self._line
+        self._stopping = line
         task.cancel()
         loop = asyncio.get_running_loop()
 

@@ -23,6 +23,8 @@ class Want:
     registers: bool
     starts: bool
     creates: bool
+    startup_bytes: int
+    """What it takes once it is created and started; 0: it is not to be created."""
     suspended: bool
     movable: bool
     priority: str | None
@@ -84,7 +86,12 @@ def _want(name: str, spec: Mapping[str, Any]) -> Want:
         registers=available.get("register", False),
         starts=available.get("start", "Never") == "AfterRegistration",
         creates="template" in spec,
+        startup_bytes=_bytes(spec["template"]["memory"]["startup"]) if "template" in spec else 0,
         suspended=spec.get("suspend", False),
         movable=spec.get("migration", {}).get("kind", "Live") == "Live",
         priority=_PRIORITIES.get(available.get("priority", "")),
     )
+
+
+def _bytes(text: str) -> int:
+    return int(text.removesuffix("Gi")) * 2**30
