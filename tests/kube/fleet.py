@@ -44,6 +44,11 @@ class Fleet:
     rss_bytes: int = 0
     """The most that was seen of it."""
 
+    @property
+    def listen(self) -> str:
+        """Where it answers; another one may, after it."""
+        return self.url.removeprefix("http://")
+
     def writes(self) -> Counter[str]:
         """`verb resource` -> how often the controller wrote so, Leases left out."""
         found: Counter[str] = Counter()
@@ -110,7 +115,8 @@ class Fleet:
         give_up = time.monotonic() + seconds
         while not self._fits(fits):
             assert time.monotonic() < give_up, f"not within {seconds:g} s: {what}"
-            self.rss_bytes = max(self.rss_bytes, self.process.memory_info().rss)
+            if self.process.is_running():
+                self.rss_bytes = max(self.rss_bytes, self.process.memory_info().rss)
             time.sleep(LOOK_SECONDS)
 
     def _fits(self, fits: Any) -> bool:

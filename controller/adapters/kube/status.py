@@ -97,13 +97,23 @@ def _of_placement(
     namespace, name = identity[1]
     vm, report = vms.get(f"{namespace}/{name}", (None, None))
     if vm is None or report is None:
-        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
+        return _not_looked_at(before, now)
     is_conflict = vm.verdict is Verdict.CONFLICT
     seen = generation if is_conflict else vm.generation
     status = _status(conditions_of_vm(vm, report.mode), old, seen, now)
     status |= {"cluster": report.cluster, "verdict": vm.verdict.value, "message": vm.sentence}
     optional = {"node": vm.owner, "wanted": vm.declared, "vmID": vm.vm_id}
     return status | {key: value for key, value in optional.items() if value is not None}
+
+
+def _not_looked_at(before: Json, now: str) -> Json:
+    """What was said stands until a look says otherwise: whoever begins to lead has made none yet.
+
+    That a spec was edited since is told by `observedGeneration`.
+    """
+    if before.get("conditions"):
+        return {key: value for key, value in before.items() if key not in OF_OTHERS}
+    return _status(untouched(), (), 0, now)
 
 
 def _not_taken(judged: Judged, strays: Mapping[str, str]) -> tuple[Condition, ...] | None:
@@ -127,7 +137,7 @@ def _of_maintenance(judged: Judged, identity: Identity, told: Told, before: Json
         for standing in report.plan.maintenances:
             if standing.name == name:
                 return _of_standing(standing, report, old, now)
-    return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
+    return _not_looked_at(before, now)
 
 
 def _of_standing(
@@ -156,7 +166,7 @@ def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now:
             message += f" (generation {judged.document.generation} stays in force)"
         return _status(refused("SpecRefused", message), old, judged.generation, now)
     if report is None:
-        return _status(untouched(), old, int(before.get("observedGeneration") or 0), now)
+        return _not_looked_at(before, now)
     status = _status(_conditions_of_cluster(report), old, judged.generation, now)
     verdicts = Counter(vm.verdict for vm in report.vms)
     settled = verdicts[Verdict.SETTLED]

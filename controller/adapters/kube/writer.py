@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from controller.adapters.kube.api import APPLY, Api, Json, Refused
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MANAGER: Final = "ownernode"
 WRITES_AT_ONCE: Final = 8
+STATUSES_A_ROUND: Final = 500
+"""Made at once: of thousands that are due at a start, all together would fill the memory."""
 RETRY_SECONDS: Final = 2.0
 REST_SECONDS: Final = 0.1
 """Between two rounds: news that come together are written together."""
@@ -69,7 +72,8 @@ class StatusWriter:
             await asyncio.sleep(REST_SECONDS)
 
     async def _round(self) -> bool:
-        """Write whatever is not as it should be; False if some of it is still to be written."""
+        """Write what is not as it should be; False if some of it could not be written."""
+        self._forget_what_is_shown()
         items = {
             (kind, name): self._newest((kind, name), item)
             for kind, informer in self._informers.items()
@@ -83,12 +87,24 @@ class StatusWriter:
             strays=self._strays(judged),
             handled=dict(handled),
         )
-        due = await asyncio.to_thread(lambda: list(statuses(told, items, now)))
+        found = statuses(told, items, now)
+        due = await asyncio.to_thread(lambda: list(islice(found, STATUSES_A_ROUND)))
+        if len(due) == STATUSES_A_ROUND:
+            self._news.set()
         gate = asyncio.Semaphore(WRITES_AT_ONCE)
         results = await asyncio.gather(
             *(self._write(identity, status, items[identity], gate) for identity, status in due)
         )
         return all(results)
+
+    def _forget_what_is_shown(self) -> None:
+        """Of what we wrote, keep what the watch has not shown yet."""
+
+        def is_shown(at: Identity, version: str) -> bool:
+            item = self._informers[at[0]].items.get(at[1])
+            return item is None or item["metadata"]["resourceVersion"] != version
+
+        self._sent = {at: sent for at, sent in self._sent.items() if not is_shown(at, sent[0])}
 
     def _newest(self, identity: Identity, item: Json) -> Json:
         """The object with the status that we wrote, until the watch shows that or a later one."""
