@@ -392,12 +392,13 @@ class Checker:
         """Looks that showed every node, with nothing in flight in truth."""
         shown: list[Shown] = list(self.evidence.current())
         moving = {vm_id for s in shown for vm_id in s.note.flights}
-        # Replies of one look, or of two at one moment, are no second look.
-        is_new = min((s.made_seconds for s in shown), default=0.0) > self.quiet_seconds
+        # Replies of one look, or of two at one moment, are no second look. Asked, not made: that a
+        # node's provider repeats itself, nobody can tell who asks it.
+        is_new = min((s.asked_seconds for s in shown), default=0.0) > self.quiet_seconds
         quiet = not any(self.evidence.shows_move(v) for v in moving)
         if is_new and quiet and self.evidence.is_complete():
             self.looks_quiet += 1
-            self.quiet_seconds = max(s.made_seconds for s in shown)
+            self.quiet_seconds = max(s.asked_seconds for s in shown)
 
     def _notice_moves(self) -> None:
         for vm_id, moves in self.world.moves.items():

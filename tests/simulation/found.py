@@ -12,6 +12,8 @@ from tests.simulation.drawing import Change, Options, Size
 from tests.simulation.faults import Fault, Gap, Kind
 
 FOUND = Path(__file__).parent / "found"
+OPEN = Path(__file__).parent / "open"
+"""What is not mended yet."""
 
 
 def written(options: Options) -> str:
