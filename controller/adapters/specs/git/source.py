@@ -53,7 +53,8 @@ class GitSource:
         trust = "signed" if address.signed else "anybody"  # what came in unsigned is not kept
         place = "\n".join((address.url, address.kind, address.ref, trust, *address.paths))
         digest = hashlib.sha256(place.encode()).hexdigest()[:12]
-        home = state / f"{address.name}-{digest}"
+        # Git is run in /, where nothing of the user's is found: a relative folder would be another.
+        home = state.absolute() / f"{address.name}-{digest}"
         self.address = address
         self.fetched_at: datetime | None = None
         """When the repository was last asked with success."""
