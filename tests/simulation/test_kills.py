@@ -76,6 +76,7 @@ def test_the_page_has_every_kill_and_none_unnoticed() -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(86_400)
 def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     """Everything, over many seeds and with all that stands behind; the page is written anew."""
     guards = _at_once(_guard_row, range(len(GUARDS)))
