@@ -157,7 +157,7 @@ def _settings(plan: Plan) -> Table:
 def _sources(report: ClusterReport) -> tuple[Table, Table]:
     """Which revision of each source runs and why not a newer one; which VMs it let go of."""
     rows = cells((s.name, s.revision or "-", s.refused, s.why) for s in report.sources)
-    gone = cells((vm.vm, vm.spec, vm.revision) for s in report.sources for vm in s.undeclared)
+    gone = cells((vm.vm, vm.spec or "-", vm.revision or "-") for vm in report.undeclared)
     return (
         Table(title="Specs", columns=("SOURCE", "IN FORCE", "NOT TAKEN", "WHY NOT"), rows=rows),
         Table(

@@ -11,7 +11,7 @@ from controller.model.observed import Gap, Migration, NodeObserved
 from controller.model.plan import Action, ActionKind, AuditFinding, Hold, Plan, Verdict
 from controller.model.policy import Mode
 from controller.model.setting import Change
-from controller.model.source import SourceState
+from controller.model.source import SourceState, Undeclared
 
 
 class OutcomeResult(StrEnum):
@@ -100,6 +100,8 @@ class ClusterReport:
     """Sentences of what changed since the last cycle; empty when nothing did."""
     sources: tuple[SourceState, ...] = ()
     """What each source of specs has in force, and what it refuses."""
+    undeclared: tuple[Undeclared, ...] = ()
+    """VMs that a spec declared once and that none in force declares now; sorted by name."""
 
     def in_flight(self, kind: ActionKind) -> int:
         """How many actions of ours of that kind are open."""

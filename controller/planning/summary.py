@@ -1,6 +1,6 @@
 """The report of one cycle: every declared VM with its verdict, and what changed since the last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from controller.model.checks import CheckResult
 from controller.model.desired import DesiredState, VMDesired
 from controller.model.history import History, IntentState
-from controller.model.names import same_name
+from controller.model.names import fold, same_name
 from controller.model.observed import ObservedState, VMObserved
 from controller.model.plan import (
     ActionKind,
@@ -21,7 +21,7 @@ from controller.model.plan import (
 )
 from controller.model.report import ClusterReport, Outcome, OutcomeResult, VMReport
 from controller.model.setting import Change
-from controller.model.source import short
+from controller.model.source import Undeclared, short
 from controller.planning.holds import STOPS_ACTING, WAITS_FOR_OTHERS
 from controller.planning.identity import roster
 from controller.planning.native import differences
@@ -81,8 +81,22 @@ def summarise(
         ended_moves=tuple(just_ended(history)),
         unmanaged_vms=sum(1 for vm in observed.vms if vm.id not in declared),
         sources=desired.sources,
+        undeclared=_undeclared(desired, observed, history, declared),
     )
     return replace(report, events=tuple(_events(report, previous)))
+
+
+def _undeclared(
+    desired: DesiredState, observed: ObservedState, history: History, declared: Set[str | None]
+) -> tuple[Undeclared, ...]:
+    """Whom a source let go, and whom the journal knows by a spec that is gone, while it is seen."""
+    left = {fold(vm.vm): vm for source in desired.sources for vm in source.undeclared}
+    once = set(history.bound.values()) - declared
+    for vm in observed.vms:
+        if vm.id in once:
+            unknown = Undeclared(cluster=desired.cluster, vm=vm.name, spec="", revision="")
+            left.setdefault(fold(vm.name), unknown)
+    return tuple(left[name] for name in sorted(left))
 
 
 def _with_since(
@@ -274,11 +288,11 @@ def _changes_of_sources(report: ClusterReport, previous: ClusterReport | None) -
         said = (was.refused, was.reason, was.why) if was is not None else ("", None, "")
         if said != (source.refused, source.reason, source.why):
             yield f"Specs of {source.name}: {source.sentence()}."
-        known = set(was.undeclared) if was is not None else set(source.undeclared)
-        for vm in source.undeclared:
-            if vm not in known:
-                since = short(vm.revision)
-                yield f"{vm.vm} is no longer declared since {since}; nothing is done about it."
+    known = previous.undeclared if previous is not None else report.undeclared
+    for vm in report.undeclared:
+        if not any(same_name(vm.vm, old.vm) for old in known):
+            since = f" since {short(vm.revision)}" if vm.revision else ""
+            yield f"{vm.vm} is no longer declared{since}; nothing is done about it."
 
 
 def _changes_of_maintenances(

@@ -1,8 +1,6 @@
-"""A placement is applied with kubectl, its VM moves, and its status says so where people look."""
+"""Two sources that contradict each other, and an API server that comes and goes."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,47 +10,6 @@ from tests.kube.story import condition, placement, replica, simulated, team, unt
 
 WITHIN = "--timeout=50s"
 pytestmark = pytest.mark.timeout(180)
-
-
-def events(server: ApiServer, name: str) -> list[dict[str, Any]]:
-    """What `kubectl describe` shows of a placement."""
-    found = server.kubectl("get", "events.events.k8s.io", "-n", "team-a", "-o", "json").stdout
-    items: list[dict[str, Any]] = json.loads(found)["items"]
-    return [item for item in items if item["regarding"]["name"] == name]
-
-
-def test_applied_placement_moves_its_vm_and_becomes_ready(clean: ApiServer, tmp_path: Path) -> None:
-    """`kubectl apply`, `kubectl wait`, and `kubectl get vmp` tells the story."""
-    server = clean
-    team(server, "team-a")
-    with simulated(tmp_path / "world") as cluster, replica(server, tmp_path / "a"):
-        server.apply(cluster, placement("sql01", "SQL01", "HV02"))
-        server.kubectl(
-            "wait",
-            "vmp/sql01",
-            "-n",
-            "team-a",
-            "--for=condition=Ready",
-            "--timeout=60s",
-            timeout=70,
-        )
-        status = server.get("vmp", "sql01", "team-a")["status"]
-        assert (status["node"], status["verdict"]) == ("HV02", "Settled")
-        assert status["observedGeneration"] == 1
-        header, line = server.kubectl("get", "vmp", "-n", "team-a").stdout.splitlines()
-        assert header.split() == ["NAME", "READY", "REASON", "NODE", "WANTED", "AGE"]
-        assert line.split()[:5] == ["sql01", "True", "Settled", "HV02", "HV02"]
-        until(
-            lambda: (
-                ("Settled", "Normal") in {(e["reason"], e["type"]) for e in events(server, "sql01")}
-            ),
-            "an Event tells that it settled",
-        )
-        server.kubectl("wait", "fcl/west", "--for=condition=Ready", "--timeout=30s")
-        server.kubectl("annotate", "vmp/sql01", "-n", "team-a", "ownernode.io/reconcile-at=noon")
-        handled = "--for=jsonpath={.status.lastHandledReconcileAt}=noon"
-        server.kubectl("wait", "vmp/sql01", "-n", "team-a", handled, "--timeout=30s")
-        assert condition(server.get("fcl", "west"), "Reachable")["status"] == "True"
 
 
 def test_same_vm_from_a_folder_and_from_kubernetes_is_a_conflict(

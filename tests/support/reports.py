@@ -161,11 +161,9 @@ def report() -> ClusterReport:
             SourceState(
                 name="placements", revision="rev-1", refused="rev-2", findings=1,
                 reason=SourceRefusal.UNSIGNED, why="no trusted key has signed it",
-                undeclared=(
-                    Undeclared(cluster="demo", vm="OLD01", spec="old01", revision="rev-1"),
-                ),
             ),
         ),
+        undeclared=(Undeclared(cluster="demo", vm="OLD01", spec="old01", revision="rev-1"),),
     )  # fmt: skip
 
 

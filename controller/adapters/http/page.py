@@ -120,7 +120,7 @@ def _cluster(report: ClusterReport) -> str:
         + _section(
             "No longer declared, and left alone",
             ("VM", "since"),
-            ((vm.vm, vm.revision) for s in report.sources for vm in s.undeclared),
+            ((vm.vm, vm.revision) for vm in report.undeclared),
         )
         + _section("Faults in specs", ("fault",), ((str(f),) for f in report.findings))
     )

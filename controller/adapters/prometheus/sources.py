@@ -13,7 +13,7 @@ def of_sources(
     report: ClusterReport, applied_at: datetime | None, fetched: Mapping[str, datetime]
 ) -> Iterator[Sample]:
     """`fetched`: when each repository last answered."""
-    yield "ownernode_undeclared_vms", (), sum(len(s.undeclared) for s in report.sources)
+    yield "ownernode_undeclared_vms", (), len(report.undeclared)
     for source in report.sources:
         name = (source.name,)
         if source.revision:

@@ -257,7 +257,7 @@ _GAUGES = (
     Metric(
         name="ownernode_undeclared_vms",
         kind=Kind.GAUGE,
-        help="VMs that a repository declared once and declares no longer; nothing is done to them.",
+        help="VMs that a spec declared once and none declares now; nothing is done to them.",
     ),
     Metric(
         name="ownernode_spec_last_applied_timestamp_seconds",

@@ -38,6 +38,10 @@ _INVISIBLE = re.compile(
 )
 _INVISIBLE_IN_VALUE = re.compile(_INVISIBLE.pattern.replace("|\r(?!\n)", "|[\t\r]"))
 
+_BIDIRECTIONAL = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_OF_LETTER_ESCAPES = "\0\a\b\t\v\f\r\x1b\x85\u2028\u2029"
+"""What a backslash and one letter write in double quotes, as in "C:\\temp" (YAML 1.2, 5.7)."""
+
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}", re.ASCII)
 _NULLS = frozenset({"", "~", "null"})
@@ -305,10 +309,11 @@ class _Builder:
         if found is None and not newline:
             return
         code = f"U+{ord(found[0]) if found else 10:04X}"
-        hint = "no invisible characters"
-        if event.style == '"':
+        hint = "no invisible characters, nor an escape that writes one"
+        if event.style == '"' and (found is None or found[0] in _OF_LETTER_ESCAPES):
             hint = "single quotes around a Windows path: in double quotes a backslash is an escape"
-        self.trouble(place, path, f"holds the invisible character {code}", hint)
+        what = ", which reorders what is shown" if found and found[0] in _BIDIRECTIONAL else ""
+        self.trouble(place, path, f"holds the invisible character {code}{what}", hint)
 
     def _no_tricks(self, event: yaml.NodeEvent, path: Path, place: Place) -> None:
         if isinstance(event, yaml.AliasEvent):

@@ -195,3 +195,18 @@ def test_what_still_holds_is_said_when_something_else_lets_go() -> None:
     freed, held = report(drifted, previous=first).events
     assert freed.startswith("No longer so: there is no journal to trust")
     assert held.startswith("Still so: the cluster's own balancer is on")
+
+
+def test_vm_that_left_the_specs_is_listed_whatever_they_come_from() -> None:
+    """A folder knows no history: the journal does, while the VM is there and no spec names it."""
+    world = observed(N1, N2, vm("a", "n1"), vm("b", "n2"), vm("stranger", "n2"))
+    ids = {seen.name: seen.id for seen in world.vms}
+    past = history(bound={"name:a": ids["a"], "name:b": ids["b"], "name:gone": "vm-gone"})
+    before = report(world, desired("a", "n1"), desired("b", "n2"), past=past)
+    assert before.undeclared == ()
+    after = report(world, past=past, previous=before)
+    assert [left.vm for left in after.undeclared] == ["b"]
+    assert after.events == ("b is no longer declared; nothing is done about it.",)
+    assert report(world, past=past, previous=after).events == ()
+    by_id = desired("other", "n2", id=ids["b"])
+    assert report(world, desired("a", "n1"), by_id, past=past).undeclared == ()

@@ -163,6 +163,19 @@ def test_double_quoted_path_that_parses_gets_the_hint_too() -> None:
     )
 
 
+@pytest.mark.parametrize("escape", ["\\u202E", "\\u2066", "\\u0001", "\\uFEFF"])
+def test_escape_that_writes_an_invisible_character_gets_its_own_reason(escape: str) -> None:
+    """`"SQL\\u202E10"` is a name that reads as another, and no Windows path."""
+    text = small("a", f'template: {{location: "SQL{escape}10"}}')
+    (found,) = (finding for finding in said(text) if "template.location" in finding)
+    code = escape.removeprefix("\\u")
+    what = ", which reorders what is shown" if code in ("202E", "2066") else ""
+    assert found == (
+        f"a.yaml:7:24: spec.template.location: holds the invisible character U+{code}{what} "
+        "(expected no invisible characters, nor an escape that writes one)"
+    )
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
