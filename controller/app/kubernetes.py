@@ -141,15 +141,16 @@ class Replica:
             wake=lambda cluster: controller.wake(cluster),
             give=lambda demand: controller.give(demand),
         )
+        events = EventRecorder(
+            self._api, self._informers[PLACEMENT], self._holder, self._elector.leads
+        )
         writer = StatusWriter(
             self._api,
             self._informers,
             clusters,
             lambda: (self._judged(), orders.handled),
             self._elector.leads,
-        )
-        events = EventRecorder(
-            self._api, self._informers[PLACEMENT], self._holder, self._elector.leads
+            events.tell_refusal,
         )
         log.info("Leading", extra={"clusters": tuple(c.name for c in clusters)})
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from controller.adapters.kube.api import MERGE_PATCH, Api, Refused
+from controller.adapters.kube.api import MERGE_PATCH, Api, Json, Refused
 from controller.adapters.kube.conditions import MESSAGE_CHARACTERS_MAX
 from controller.adapters.kube.informer import Informer
 from controller.adapters.kube.kinds import EVENTS, PLACEMENT
@@ -23,6 +23,7 @@ from controller.model.spec import API_VERSION
 
 log = logging.getLogger(__name__)
 
+REFUSED: Final = "SpecRefused"
 SERIES: Final = timedelta(minutes=10)
 WAITING_MAX: Final = 1000
 """News that wait to be written; more are let go."""
@@ -88,6 +89,22 @@ class EventRecorder:
                 self.lost += 1
                 log.warning("An Event can't be written", extra={"reason": str(error)})
 
+    def tell_refusal(self, item: Json, status: Json) -> None:
+        """Note that a placement is not taken as it is now, once its status says so."""
+        why = _refusal(status)
+        if item["kind"] == PLACEMENT and why and why != _refusal(item.get("status") or {}):
+            meta = item["metadata"]
+            self._note(
+                News(
+                    namespace=meta["namespace"],
+                    name=meta["name"],
+                    uid=meta["uid"],
+                    reason=REFUSED,
+                    note=why[:MESSAGE_CHARACTERS_MAX],
+                    warning=True,
+                )
+            )
+
     def _add(self, spec: str, vm: VMReport) -> None:
         namespace, _, name = spec.rpartition("/")
         item = self._placements.items.get((namespace, name))
@@ -101,6 +118,9 @@ class EventRecorder:
             note=vm.sentence[:MESSAGE_CHARACTERS_MAX],
             warning=vm.hold is not None or vm.verdict in (Verdict.CONFLICT, Verdict.IMPOSSIBLE),
         )
+        self._note(news)
+
+    def _note(self, news: News) -> None:
         try:
             self._waiting.put_nowait(news)
         except asyncio.QueueFull:
@@ -144,6 +164,12 @@ def _event(news: News, name: str, at: str, holder: str) -> dict[str, object]:
             "uid": news.uid,
         },
     }
+
+
+def _refusal(status: Json) -> str:
+    """The message of a placement that is not taken; empty of any other."""
+    found = (c for c in status.get("conditions", ()) if c["type"] == "Stalled")
+    return next((str(c["message"]) for c in found if c["reason"] == REFUSED), "")
 
 
 def _reason(vm: VMReport) -> str:

@@ -39,13 +39,18 @@ class StatusWriter:
         clusters: Sequence[Document],
         known: Callable[[], tuple[Mapping[Identity, Judged], Mapping[Identity, str]]],
         leads: Callable[[], bool],
+        written: Callable[[Json, Json], None],
     ) -> None:
-        """`known`: what is known of each object of every kind, and `Told.handled`."""
+        """`known`: what is known of each object of every kind, and `Told.handled`.
+
+        `written` is told of each object, as it was, and of the status that it has now.
+        """
         self._api = api
         self._informers = dict(informers)
         self._clusters = tuple(clusters)
         self._known = known
         self._leads = leads
+        self._written = written
         self._reports: dict[str, ClusterReport] = {}
         self._sent: dict[Identity, tuple[str, Json]] = {}
         """What we wrote last, and the version that it was made for."""
@@ -145,6 +150,7 @@ class StatusWriter:
                 return error.reason == "NotFound"
         self.writes += 1
         self._sent[identity] = (item["metadata"]["resourceVersion"], status)
+        self._written(item, status)
         return True
 
     def _strays(self, judged: Mapping[Identity, Judged]) -> dict[str, str]:
