@@ -50,7 +50,7 @@ _STYLES = {
     Verdict.CONFLICT: "red",
     Verdict.IMPOSSIBLE: "red",
 }
-_SAID = {CheckVerdict.WARNS: "warning", CheckVerdict.BLOCKS: "not possible"}
+_ALARMING = {CheckVerdict.WARNS: "warning", CheckVerdict.BLOCKS: "not possible"}
 _MARKS = {"green": "✓", "bold blue": "»", "yellow": "!", "dim": "?", "red": "✗"}
 
 
@@ -194,10 +194,10 @@ def cluster_sections(
 def _warnings(report: ClusterReport) -> list[tuple[str, str]]:
     """VM and finding of each check for high availability that does not simply pass."""
     return [
-        (vm.vm, f"{_SAID[check.verdict]}, {check.name} {check.found}; {check.remedy}")
+        (vm.vm, f"{_ALARMING[check.verdict]}, {check.name} {check.found}; {check.remedy}")
         for vm in report.vms
         for check in vm.ha
-        if check.verdict in _SAID
+        if check.verdict in _ALARMING
     ]
 
 

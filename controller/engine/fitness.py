@@ -64,7 +64,7 @@ class Fitness:
                 )
         return self._failed
 
-    def seen(self, observed: ObservedState) -> bool:
+    def notices_new(self, observed: ObservedState) -> bool:
         """Whether a node answers now that joined since: to be examined before anything is planned.
 
         One that answers and let no examiner in has a failed check. It is examined before the next

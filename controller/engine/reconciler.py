@@ -49,7 +49,7 @@ class Reconciler:
         """Bring the cluster one step closer to its declaration; return seconds to the next look."""
         unfit = await self.fitness.failed(self.desired.of(self.cluster))
         observed = await self._look(self.desired.of(self.cluster), unfit)
-        if self.fitness.seen(observed):
+        if self.fitness.notices_new(observed):
             unfit = await self.fitness.failed(self.desired.of(self.cluster))
         # Asked again: a look can take long, and a process can be stopped while it looks.
         desired = self.desired.of(self.cluster)

@@ -42,7 +42,7 @@ from controller.planning.audit_pace import (
     check_rest,
 )
 from controller.planning.audit_settings import check_settings
-from controller.planning.audit_world import World, reasons_to_stay, world
+from controller.planning.audit_world import World, fault, reasons_to_stay, world
 from controller.planning.cost import hard_broken, standing_cost
 
 
@@ -60,35 +60,31 @@ def audit(
     return (*found, *check_written(plan, desired, meanwhile))
 
 
-def _found(rule: str, action: Action | None, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id if action else None, detail=detail)
-
-
 def _one_standing_each(w: World, now: datetime) -> Iterator[AuditFinding]:
     expected = sorted([*(v.key for v in w.desired.vms), *(c.key for c in w.desired.conflicts)])
     if sorted(s.key for s in w.plan.standings) != expected:
-        yield _found("standing", None, "not every declared VM has exactly one verdict")
+        yield fault("standing", None, "not every declared VM has exactly one verdict")
     held = [h.key for h in w.plan.holds if h.key]
     if len(held) != len(set(held)):
-        yield _found("standing", None, "a VM has two holds")
+        yield fault("standing", None, "a VM has two holds")
 
 
 def _order(w: World, now: datetime) -> Iterator[AuditFinding]:
     """Ids are unique, `after` names earlier waves, and a VM's own actions follow one another."""
     if len(w.actions) != len(w.plan.actions):
-        yield _found("order", None, "two actions bear one id")
+        yield fault("order", None, "two actions bear one id")
     for action in w.plan.actions:
         if action.wave < 0:
-            yield _found("order", action, f"wave {action.wave} does not exist")
+            yield fault("order", action, f"wave {action.wave} does not exist")
         for before in action.after:
             if before not in w.actions:
-                yield _found("order", action, f"{before} is not part of the plan")
+                yield fault("order", action, f"{before} is not part of the plan")
             elif w.actions[before].wave >= action.wave:
-                yield _found("order", action, f"{before} is not of an earlier wave")
+                yield fault("order", action, f"{before} is not of an earlier wave")
     for key, actions in w.by_key.items():
         for first, second in pairwise(actions):
             if first.id not in w.done_before[second.id]:
-                yield _found("one action a VM", second, f"{key} has {first.id} under way")
+                yield fault("one action a VM", second, f"{key} has {first.id} under way")
 
 
 def _known_and_free(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -98,28 +94,28 @@ def _known_and_free(w: World, now: datetime) -> Iterator[AuditFinding]:
         want = w.wants.get(action.key)
         if action.is_on_node:
             if action.wave == 0 and action.key in held:
-                yield _found("held", action, f"{action.vm} is held and changed at once")
+                yield fault("held", action, f"{action.vm} is held and changed at once")
             continue
         if want is None:
-            yield _found("declared", action, f"no spec names {action.vm}")
+            yield fault("declared", action, f"no spec names {action.vm}")
             continue
         if want.suspended:
-            yield _found("suspended", action, f"{action.vm} is suspended")
+            yield fault("suspended", action, f"{action.vm} is suspended")
         intent = w.history.open_for(action.key)
         if intent is not None or action.vm_id in w.open_vm_ids:
-            yield _found("outcome open", action, f"an intent on {action.vm} is open")
+            yield fault("outcome open", action, f"an intent on {action.vm} is open")
         if action.wave == 0 and action.key in held:
-            yield _found("held", action, f"{action.vm} is held and started at once")
+            yield fault("held", action, f"{action.vm} is held and started at once")
         if action.kind is ActionKind.CREATE:
             continue
         vm = w.vms.get(action.vm_id or "")
         if vm is not None and _is_shell(w, want, vm):
-            yield _found("unfinished", action, f"the creation of {action.vm} broke off or goes on")
+            yield fault("unfinished", action, f"the creation of {action.vm} broke off or goes on")
         if action.vm_id is None:
             if action.wave == 0:
-                yield _found("identity", action, f"{action.vm} has no id")
+                yield fault("identity", action, f"{action.vm} has no id")
         elif w.meant(want) != action.vm_id:
-            yield _found("identity", action, f"{action.vm_id} is not what the spec means")
+            yield fault("identity", action, f"{action.vm_id} is not what the spec means")
 
 
 def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -140,12 +136,12 @@ def _kinds(w: World, now: datetime) -> Iterator[AuditFinding]:
             case ActionKind.CONFIGURE:
                 pass  # audit_settings has their rules
             case ActionKind.MOVE:
-                yield _found("identity", action, f"{action.vm} is not there")
+                yield fault("identity", action, f"{action.vm} is not there")
             case ActionKind.REGISTER | ActionKind.START:
                 if not any(a.kind is ActionKind.CREATE for a in w.by_key[action.key]):
-                    yield _found("identity", action, f"{action.vm} is not there")
+                    yield fault("identity", action, f"{action.vm} is not there")
             case ActionKind.SUSPEND_NODE | ActionKind.RESUME_NODE | ActionKind.CONFIGURE_NODE:
-                yield _found("identity", action, f"{action.key} is a VM")
+                yield fault("identity", action, f"{action.key} is a VM")
             case _:
                 assert_never(action.kind)
 
@@ -154,11 +150,11 @@ def _move(
     w: World, action: Action, want: VMDesired, vm: VMObserved, now: datetime
 ) -> Iterator[AuditFinding]:
     for rule, detail in reasons_to_stay(w, want, vm, now):
-        yield _found(rule, action, detail)
+        yield fault(rule, action, detail)
     if vm.role is None:
         registered = [a.id for a in w.by_key[action.key] if a.kind is ActionKind.REGISTER]
         if not set(registered) & w.done_before[action.id]:
-            yield _found("clustered", action, f"{vm.name} is no clustered VM")
+            yield fault("clustered", action, f"{vm.name} is no clustered VM")
     yield from _move_target(w, action, want, vm)
     yield from _move_reason(w, action, want, vm)
 
@@ -168,23 +164,23 @@ def _move_target(
 ) -> Iterator[AuditFinding]:
     node = w.nodes.get(fold(action.target))
     if node is None or not node.is_target:
-        yield _found("target", action, f"{action.target} takes no VM now")
+        yield fault("target", action, f"{action.target} takes no VM now")
         return
     expected = w.owner_before(action, vm)
     if not same_name(action.source, expected):
-        yield _found("source", action, f"{vm.name} is on {expected}, not on {action.source}")
+        yield fault("source", action, f"{vm.name} is on {expected}, not on {action.source}")
     if same_name(action.source, action.target):
-        yield _found("target", action, f"{vm.name} is there already")
+        yield fault("target", action, f"{vm.name} is there already")
     if not want.allows(action.target):
-        yield _found("possible", action, f"{action.target} is outside possible")
+        yield fault("possible", action, f"{action.target} is outside possible")
     allowed = vm.role.possible_owners if vm.role is not None else ()
     if allowed and not any(same_name(action.target, n) for n in allowed):
-        yield _found("possible", action, f"the cluster does not allow {action.target}")
+        yield fault("possible", action, f"the cluster does not allow {action.target}")
     missing = {fold(s) for s in vm.switches} - {fold(s) for s in node.switches}
     if missing:
-        yield _found("switch", action, f"{action.target} lacks {', '.join(sorted(missing))}")
+        yield fault("switch", action, f"{action.target} lacks {', '.join(sorted(missing))}")
     if action.memory_bytes != vm.memory_bytes:
-        yield _found("memory", action, f"{vm.name} takes {vm.memory_bytes} bytes")
+        yield fault("memory", action, f"{vm.name} takes {vm.memory_bytes} bytes")
 
 
 def _move_reason(
@@ -193,7 +189,7 @@ def _move_reason(
     """A VM moves for its own good, to make room for another's hard rule, or for a hop."""
     if action.reason is ActionReason.HOP:
         if not any(a.kind is ActionKind.MOVE for a in w.by_key[action.key] if a is not action):
-            yield _found("hop", action, f"{vm.name} is left where it only stops")
+            yield fault("hop", action, f"{vm.name} is left where it only stops")
         return
     home = vm.owner or ""
     policy, target = w.desired.policy, action.target
@@ -202,9 +198,9 @@ def _move_reason(
     if there < here:
         return
     if hard_broken(want, target) > hard_broken(want, home):
-        yield _found("reason", action, f"{vm.name} would break its own rules there")
+        yield fault("reason", action, f"{vm.name} would break its own rules there")
     if not any(_mends(w, other) for other in w.plan.actions):
-        yield _found("reason", action, f"{vm.name} gains nothing, and no hard rule needs its room")
+        yield fault("reason", action, f"{vm.name} gains nothing, and no hard rule needs its room")
 
 
 def _mends(w: World, action: Action) -> bool:
@@ -228,7 +224,7 @@ def _register(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iter
         (_lacks_a_disk(w, want, vm), "unfinished", f"{vm.name} lacks a disk of its template"),
         (local, "shared storage", f"{vm.name} is not on shared volumes"),
     )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+    yield from (fault(rule, action, detail) for bad, rule, detail in faults if bad)
 
 
 def _is_shell(w: World, want: VMDesired, vm: VMObserved) -> bool:
@@ -266,9 +262,9 @@ def _files(paths: Iterable[str]) -> set[str]:
 def _start(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterator[AuditFinding]:
     node = w.nodes.get(fold(action.target))
     if node is None or not node.is_target:
-        yield _found("target", action, f"{action.target} takes no VM now")
+        yield fault("target", action, f"{action.target} takes no VM now")
     if _lacks_a_disk(w, want, vm):
-        yield _found("unfinished", action, f"{vm.name} lacks a disk of its template")
+        yield fault("unfinished", action, f"{vm.name} lacks a disk of its template")
     registers = any(a.kind is ActionKind.REGISTER for a in w.by_key[action.key])
     done = [
         i
@@ -278,9 +274,9 @@ def _start(w: World, action: Action, want: VMDesired, vm: VMObserved) -> Iterato
     ours = bool(done) and done[-1].kind in (ActionKind.CREATE, ActionKind.REGISTER)
     offline = vm.role is not None and vm.role.state is RoleState.OFFLINE
     if not registers and not (ours and offline):
-        yield _found("start", action, f"{vm.name} is not one that we registered and never started")
+        yield fault("start", action, f"{vm.name} is not one that we registered and never started")
     if not same_name(vm.host, action.target):
-        yield _found("start", action, f"{vm.name} is on {vm.host}")
+        yield fault("start", action, f"{vm.name} is on {vm.host}")
 
 
 def _create(w: World, action: Action, want: VMDesired) -> Iterator[AuditFinding]:
@@ -298,7 +294,7 @@ def _create(w: World, action: Action, want: VMDesired) -> Iterator[AuditFinding]
         (node is None or not node.is_target, "target", f"{action.target} takes no VM now"),
         (not want.allows(action.target), "possible", f"{action.target} is outside possible"),
     )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+    yield from (fault(rule, action, detail) for bad, rule, detail in faults if bad)
 
 
 def _shares_a_disk(w: World, action: Action) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from controller.model.names import fold
 from controller.model.observed import AffinityRule, VMObserved
 from controller.model.plan import AuditFinding
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 
 
 def check_apart(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -32,12 +32,12 @@ def check_apart(w: World, now: datetime) -> Iterator[AuditFinding]:
         for rule in _rules(w, mover):
             if rule.kind.together and len({fold(name) for name in rule.roles}) > 1:
                 detail = f"rule {rule.name} moves others with {mover.name}"
-                yield AuditFinding(rule="affinity", action=move.id, detail=detail)
+                yield fault("affinity", move, detail)
         for other in w.vms.values():
             shared = kept[mover.id] & kept[other.id]
             if other is not mover and shared and fold(move.target) in places[other.id]:
                 detail = f"{other.name}, of {min(shared)} too, may be on {move.target}"
-                yield AuditFinding(rule="anti-affinity", action=move.id, detail=detail)
+                yield fault("anti-affinity", move, detail)
 
 
 def _rules(w: World, vm: VMObserved) -> list[AffinityRule]:

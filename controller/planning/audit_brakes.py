@@ -16,7 +16,7 @@ from controller.model.observed import NodeState
 from controller.model.plan import Action, ActionKind, AuditFinding
 from controller.model.policy import Balancer, Mode
 from controller.planning.audit_windows import is_open
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 
 APPROVAL_LASTS = timedelta(hours=24)
 VOTES_THAT_BEAR_A_LOSS = 3
@@ -33,7 +33,7 @@ def check_orders(w: World, now: datetime) -> Iterator[AuditFinding]:
     for action in w.plan.ready():
         for stop in in_force:
             if _concerns(w, stop, action):
-                yield _found("paused", action, f"{stop.owner} paused {stop.name}: {stop.reason}")
+                yield fault("paused", action, f"{stop.owner} paused {stop.name}: {stop.reason}")
 
 
 def _concerns(w: World, stop: Stop, action: Action) -> bool:
@@ -190,8 +190,4 @@ def check_trouble(w: World, now: datetime) -> Iterator[AuditFinding]:
 
 def _against(w: World, rule: str, detail: str) -> Iterator[AuditFinding]:
     if w.starting:
-        yield _found(rule, w.starting[0], detail)
-
-
-def _found(rule: str, action: Action, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id, detail=detail)
+        yield fault(rule, w.starting[0], detail)

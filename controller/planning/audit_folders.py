@@ -10,7 +10,7 @@ from controller.model.observed import NodeObserved
 from controller.model.plan import Action, ActionKind, AuditFinding
 from controller.model.policy import DefaultPaths
 from controller.model.setting import Setting
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 
 
 def check_folders(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -19,15 +19,15 @@ def check_folders(w: World, now: datetime) -> Iterator[AuditFinding]:
     for action in writes:
         node = w.nodes.get(fold(action.target))
         if node is None or action.change is None:
-            yield _found("folders", action, f"what is to be set on {action.target} is not clear")
+            yield fault("folders", action, f"what is to be set on {action.target} is not clear")
             continue
-        yield from (_found("folders", action, detail) for detail in _faults(w, action, node, now))
+        yield from (fault("folders", action, detail) for detail in _faults(w, action, node, now))
         yield from _rest(w, action, now)
     starting = [a for a in writes if a.wave == 0]
     at_once = [i.target for i in w.history.open_intents if i.kind == ActionKind.CONFIGURE_NODE]
     at_once += [a.target for a in starting]
     if starting and len(at_once) > 1:
-        yield _found("folders", starting[-1], f"{', '.join(at_once)} would be written at once")
+        yield fault("folders", starting[-1], f"{', '.join(at_once)} would be written at once")
 
 
 def _faults(w: World, action: Action, node: NodeObserved, now: datetime) -> Iterator[str]:
@@ -83,8 +83,4 @@ def _rest(w: World, action: Action, now: datetime) -> Iterator[AuditFinding]:
             continue
         ends = past.closed_at + timedelta(seconds=w.desired.policy.cooldown_seconds)
         if action.wave == 0 and now < ends:
-            yield _found("cooldown", action, f"its folders were set at {past.closed_at}")
-
-
-def _found(rule: str, action: Action, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id, detail=detail)
+            yield fault("cooldown", action, f"its folders were set at {past.closed_at}")

@@ -14,7 +14,7 @@ from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, NodeState, ObservedState, VMState
 from controller.model.plan import Action, ActionKind, AuditFinding, Plan
 from controller.planning.audit_memory import room
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 
 
 def in_maintenance(
@@ -101,17 +101,17 @@ def check_nodes(w: World, now: datetime) -> Iterator[AuditFinding]:
         node = w.nodes.get(name)
         documents = [m for m in w.desired.maintenances if fold(m.node) == name]
         if node is None or not same_name(action.source, action.target):
-            yield _found("node", action, f"{action.target} is no node")
+            yield fault("node", action, f"{action.target} is no node")
             continue
         if action.wave or action.key != f"node:{name}" or action.vm_id is not None:
-            yield _found("node", action, f"{action.id} is no action on {action.target}")
+            yield fault("node", action, f"{action.id} is no action on {action.target}")
         if any(
             same_name(i.target, action.target) and i.kind != ActionKind.CONFIGURE_NODE
             for i in w.history.open_intents
         ):
-            yield _found("node in use", action, f"a command to {action.target} is open")
+            yield fault("node in use", action, f"a command to {action.target} is open")
         if any(m.suspended or m.contradicts for m in documents):
-            yield _found("maintenance", action, f"{action.target} is to be left alone")
+            yield fault("maintenance", action, f"{action.target} is to be left alone")
         due = any(_is_due(m, now) for m in documents)
         if action.kind is ActionKind.SUSPEND_NODE:
             yield from _suspension(w, action, node, due=due)
@@ -127,7 +127,7 @@ def check_written(
     otherwise = {want.key for want in meanwhile.vms if want != written[want.key]}
     for action in plan.actions:
         if action.kind is ActionKind.CONFIGURE and action.key in otherwise:
-            yield _found("setting", action, f"the spec of {action.vm} counts otherwise meanwhile")
+            yield fault("setting", action, f"the spec of {action.vm} counts otherwise meanwhile")
 
 
 def _suspension(
@@ -153,7 +153,7 @@ def _suspension(
         (bool(follows), "order", f"{', '.join(follows[:3])} would start at the same time"),
         (_is_too_much(w, name), "node failures", f"without {node.name} no node may fail"),
     )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
+    yield from (fault(rule, action, detail) for bad, rule, detail in faults if bad)
 
 
 def _is_too_much(w: World, name: str) -> bool:
@@ -181,8 +181,4 @@ def _resumption(
         (node.draining, "resume", f"somebody drained {node.name}"),
         (bool(node.volumes_lost), "node", f"{node.name} lacks a volume"),
     )
-    yield from (_found(rule, action, detail) for bad, rule, detail in faults if bad)
-
-
-def _found(rule: str, action: Action, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id, detail=detail)
+    yield from (fault(rule, action, detail) for bad, rule, detail in faults if bad)

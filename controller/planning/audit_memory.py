@@ -9,7 +9,7 @@ from controller.model.desired import VMDesired
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, VMObserved, VMState
 from controller.model.plan import Action, ActionKind, ActionReason, AuditFinding, Verdict
-from controller.planning.audit_world import World, reasons_to_stay
+from controller.planning.audit_world import World, fault, reasons_to_stay
 from controller.planning.cost import HARD, as_gib, place_cost, standing_cost
 from controller.planning.identity import roster
 from controller.planning.preflight import is_fit, surroundings
@@ -41,7 +41,7 @@ def check_memory(w: World, now: datetime) -> Iterator[AuditFinding]:
         rests_on = {a.id: w.done_before[a.id] & departures for a in actions}
         states = _unions(set(rests_on.values()))
         if states is None:
-            yield _found("memory", None, f"too many orders on {name} to prove the plan")
+            yield fault("memory", None, f"too many orders on {name} to prove the plan")
             continue
         for state in states:
             freed = sum(w.actions[d].memory_bytes for d in state)
@@ -55,7 +55,7 @@ def check_memory(w: World, now: datetime) -> Iterator[AuditFinding]:
                 taken = sum(a.memory_bytes for a in started)
                 if started and taken > free:
                     lacking = f"{name} may lack {taken - free} bytes"
-                    yield _found("memory", max(started, key=lambda a: a.wave), lacking)
+                    yield fault("memory", max(started, key=lambda a: a.wave), lacking)
 
 
 def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -80,9 +80,9 @@ def check_limits(w: World, now: datetime) -> Iterator[AuditFinding]:
         for move in moves:
             for name in (fold(move.source or ""), fold(move.target)):
                 if busy[name] > max(node_max, least):
-                    yield _found("node limit", move, f"{busy[name]} moves on {name} at once")
+                    yield fault("node limit", move, f"{busy[name]} moves on {name} at once")
         if len(under_way) + len(moves) > max(policy.moves_per_cluster_max, least):
-            yield _found("cluster limit", moves[-1], f"{len(under_way) + len(moves)} at once")
+            yield fault("cluster limit", moves[-1], f"{len(under_way) + len(moves)} at once")
 
 
 def check_domains(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -97,7 +97,7 @@ def check_domains(w: World, now: datetime) -> Iterator[AuditFinding]:
         domains = {policy.fault_domains.get(fold(n), fold(n)) for n in sources}
         if len(domains) > 1:
             detail = f"VMs of {', '.join(sorted(domains))} would be under way at once"
-            yield _found("fault domain", moves[-1], detail)
+            yield fault("fault domain", moves[-1], detail)
 
 
 def check_certificate(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -122,11 +122,7 @@ def check_certificate(w: World, now: datetime) -> Iterator[AuditFinding]:
             "the estimate is below its bound",
         ),
     )
-    yield from (_found("certificate", None, detail) for bad, detail in faults if bad)
-
-
-def _found(rule: str, action: Action | None, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id if action else None, detail=detail)
+    yield from (fault("certificate", None, detail) for bad, detail in faults if bad)
 
 
 def _takes_room(action: Action) -> bool:

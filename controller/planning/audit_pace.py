@@ -16,7 +16,7 @@ from controller.model.policy import Policy
 from controller.model.window import WindowEffect
 from controller.planning.audit_memory import room
 from controller.planning.audit_windows import is_open, stays_open
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 from controller.planning.cost import hard_broken
 
 DAY = timedelta(days=1)
@@ -47,7 +47,7 @@ def check_canary(w: World, now: datetime) -> Iterator[AuditFinding]:
     is_big = proved < CANARIES and whole > policy.canary_free_moves
     if starts and is_big and going + len(starts) > stage:
         detail = f"{going + len(starts)} of {whole} moves at once, and {proved} are proved"
-        yield _found("canary", starts[-1], detail)
+        yield fault("canary", starts[-1], detail)
 
 
 def check_change(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -62,7 +62,7 @@ def check_change(w: World, now: datetime) -> Iterator[AuditFinding]:
         for action in w.plan.ready():
             if action.key in due:
                 detail = f"the change is of {len(due)} VMs, and {allowed} may change unasked"
-                yield _found("changes", action, detail)
+                yield fault("changes", action, detail)
 
 
 def check_rest(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -74,17 +74,17 @@ def check_rest(w: World, now: datetime) -> Iterator[AuditFinding]:
         if len(failed) > 1:
             wait = min(policy.settle_seconds * 2 ** len(failed), policy.failure_pause_seconds)
             if now < failed[0].at + timedelta(seconds=wait):
-                yield _found("failing", action, f"{action.vm} failed {len(failed)} times")
+                yield fault("failing", action, f"{action.vm} failed {len(failed)} times")
         yield from _refused(w, action, now)
         up_since = w.history.node_up_since.get(fold(action.target), now - DAY)
         stable = now - up_since >= timedelta(seconds=policy.node_stable_seconds)
         if not stable and action.kind in (ActionKind.MOVE, ActionKind.CREATE):
-            yield _found("node stable", action, f"{action.target} just came back")
+            yield fault("node stable", action, f"{action.target} just came back")
         if action.kind is not ActionKind.MOVE or want is None:
             continue
         times = _fights(w, action, now)
         if times >= policy.moves_per_vm_per_day_max:
-            yield _found("contested", action, f"we moved {action.vm} {times} times in a day")
+            yield fault("contested", action, f"we moved {action.vm} {times} times in a day")
         yield from _calendar(w, want, action, now)
 
 
@@ -100,7 +100,7 @@ def _refused(w: World, action: Action, now: datetime) -> Iterator[AuditFinding]:
         else:
             rest = policy.settle_seconds * 2**past.count if past.count > 1 else 0.0
         if now < past.at + timedelta(seconds=min(rest, longest)):
-            yield _found("refused", action, f"refused {past.count} times: {past.detail}")
+            yield fault("refused", action, f"refused {past.count} times: {past.detail}")
 
 
 def _results_of(w: World, key: str) -> Iterator[Result]:
@@ -137,11 +137,11 @@ def _calendar(w: World, want: VMDesired, action: Action, now: datetime) -> Itera
     seconds = policy.move_overhead_seconds + vm.memory_bytes / policy.bandwidth_bytes_per_second
     opens = is_open(policy.windows, now)
     if opens and not stays_open(policy.windows, now, now + timedelta(seconds=seconds)):
-        yield _found("overrun", action, f"{action.vm} would outlast the window")
+        yield fault("overrun", action, f"{action.vm} would outlast the window")
     in_window = want.failback is Failback.IN_WINDOW and not hard_broken(want, vm.owner or "")
     allowing = any(window.effect is WindowEffect.ALLOW for window in policy.windows)
     if in_window and not (allowing and opens):
-        yield _found("failback window", action, f"{action.vm} fails back in a window only")
+        yield fault("failback window", action, f"{action.vm} fails back in a window only")
 
 
 def check_failures(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -152,11 +152,11 @@ def check_failures(w: World, now: datetime) -> Iterator[AuditFinding]:
         return
     pause = timedelta(seconds=policy.failure_pause_seconds)
     if now < failed[-1].at + pause and w.starting:
-        yield _found("failures", w.starting[0], f"{len(failed)} of the last commands failed")
+        yield fault("failures", w.starting[0], f"{len(failed)} of the last commands failed")
     tried = {a.key for a in w.plan.ready()}
     if len(tried) > 1 or (tried and w.history.open_intents):
         detail = "after so many failures one command is tried alone"
-        yield _found("probe", w.plan.ready()[-1], detail)
+        yield fault("probe", w.plan.ready()[-1], detail)
 
 
 def _unproved_failures(results: tuple[Result, ...], policy: Policy) -> tuple[Result, ...]:
@@ -218,7 +218,7 @@ def check_node_failures(w: World, now: datetime) -> Iterator[AuditFinding]:
     worse = after if adds else after - before
     if worse:
         detail = f"the loss of {', '.join(sorted(worse))} could not be borne"
-        yield _found("node failures", starts[-1], detail)
+        yield fault("node failures", starts[-1], detail)
 
 
 def _unbearable(
@@ -236,7 +236,3 @@ def _unbearable(
         if sizes and max(sizes) > (rooms[-1] if rooms else 0):
             lost.add(name)
     return lost
-
-
-def _found(rule: str, action: Action, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id, detail=detail)

@@ -10,7 +10,7 @@ from controller.model.observed import VMObserved, VMState
 from controller.model.plan import Action, ActionKind, AuditFinding
 from controller.model.policy import NativePolicy
 from controller.model.setting import Change, Setting
-from controller.planning.audit_world import World
+from controller.planning.audit_world import World, fault
 
 
 def check_settings(w: World, now: datetime) -> Iterator[AuditFinding]:
@@ -19,21 +19,21 @@ def check_settings(w: World, now: datetime) -> Iterator[AuditFinding]:
     for action in writes:
         want, vm = w.wants.get(action.key), w.vms.get(action.vm_id or "")
         if action.change is None or want is None or vm is None:
-            yield _found("setting", action, f"what is to be set on {action.vm} is not clear")
+            yield fault("setting", action, f"what is to be set on {action.vm} is not clear")
             continue
         for detail in _faults(w, action, action.change, want, vm):
-            yield _found("setting", action, detail)
+            yield fault("setting", action, detail)
         if action.wave == 0:
             yield from _rest(w, action, action.change, now)
     for actions in w.by_key.values():
         chain = [a.change.setting for a in actions if a.change is not None]
         if chain != [setting for setting in Setting if setting in chain]:
-            yield _found("setting", actions[0], "its settings are not written in order")
+            yield fault("setting", actions[0], "its settings are not written in order")
     open_now = sum(1 for i in w.history.open_intents if i.kind == ActionKind.CONFIGURE)
     starting = [a for a in writes if a.wave == 0]
     if starting and open_now + len(starting) > w.desired.policy.settings_at_once_max:
         detail = f"{open_now + len(starting)} settings are written at once"
-        yield _found("setting", starting[-1], detail)
+        yield fault("setting", starting[-1], detail)
 
 
 def _faults(
@@ -102,8 +102,4 @@ def _rest(w: World, action: Action, change: Change, now: datetime) -> Iterator[A
         if not same or past.state is not IntentState.DONE or past.closed_at is None:
             continue
         if now < past.closed_at + timedelta(seconds=w.desired.policy.cooldown_seconds):
-            yield _found("cooldown", action, f"{change.setting} was written {past.closed_at}")
-
-
-def _found(rule: str, action: Action, detail: str) -> AuditFinding:
-    return AuditFinding(rule=rule, action=action.id, detail=detail)
+            yield fault("cooldown", action, f"{change.setting} was written {past.closed_at}")

@@ -9,7 +9,7 @@ from controller.model.desired import DesiredState, MigrationKind, VMDesired
 from controller.model.history import History
 from controller.model.names import fold, same_name
 from controller.model.observed import NodeObserved, ObservedState, RoleState, VMObserved, VMState
-from controller.model.plan import Action, ActionKind, Plan
+from controller.model.plan import Action, ActionKind, AuditFinding, Plan
 from controller.model.policy import Mode
 
 
@@ -20,6 +20,11 @@ class Moving:
     vm: VMObserved
     source: str
     targets: frozenset[str]
+
+
+def fault(rule: str, action: Action | None, detail: str) -> AuditFinding:
+    """That a plan breaks a rule, by which of its actions; None: by none of them alone."""
+    return AuditFinding(rule=rule, action=action.id if action is not None else None, detail=detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from tests.simulation.faults import (
 )
 
 GIB = 1024**3
-LATER_DOUBTS = ("affinity_rule_type", "move_type_threshold_unset")
+LATER_DOUBTS = ("affinity_rule_type", "default_folder_shown", "move_type_threshold_unset")
 """Drawn by a chance of their own, so that a seed still plays the world that it played before."""
 KEPT_DOUBTS = frozenset({"role_cmdlets_over_winrm"})
 """If moves over WinRM are refused by Windows itself, nothing ever moves and nothing is proved."""

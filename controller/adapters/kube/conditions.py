@@ -23,6 +23,8 @@ from controller.planning.holds import WAITS_FOR_OTHERS
 from controller.planning.sentences import maintenance_sentence
 
 MESSAGE_CHARACTERS_MAX: Final = 1024
+SPEC_REFUSED: Final = "SpecRefused"
+"""Reason of an object that is not taken as it is."""
 
 _AT_REST: Final = frozenset(
     {

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from controller.adapters.kube.api import MERGE_PATCH, Api, Json, Refused
-from controller.adapters.kube.conditions import MESSAGE_CHARACTERS_MAX
+from controller.adapters.kube.conditions import MESSAGE_CHARACTERS_MAX, SPEC_REFUSED
 from controller.adapters.kube.informer import Informer
 from controller.adapters.kube.kinds import EVENTS, PLACEMENT
 from controller.errors import Unreachable
@@ -23,7 +23,6 @@ from controller.model.spec import API_VERSION
 
 log = logging.getLogger(__name__)
 
-REFUSED: Final = "SpecRefused"
 SERIES: Final = timedelta(minutes=10)
 WAITING_MAX: Final = 1000
 """News that wait to be written; more are let go."""
@@ -99,7 +98,7 @@ class EventRecorder:
                     namespace=meta["namespace"],
                     name=meta["name"],
                     uid=meta["uid"],
-                    reason=REFUSED,
+                    reason=SPEC_REFUSED,
                     note=why[:MESSAGE_CHARACTERS_MAX],
                     warning=True,
                 )
@@ -169,7 +168,7 @@ def _event(news: News, name: str, at: str, holder: str) -> dict[str, object]:
 def _refusal(status: Json) -> str:
     """The message of a placement that is not taken; empty of any other."""
     found = (c for c in status.get("conditions", ()) if c["type"] == "Stalled")
-    return next((str(c["message"]) for c in found if c["reason"] == REFUSED), "")
+    return next((str(c["message"]) for c in found if c["reason"] == SPEC_REFUSED), "")
 
 
 def _reason(vm: VMReport) -> str:

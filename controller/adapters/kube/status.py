@@ -8,6 +8,7 @@ from typing import Any, Final
 from controller.adapters.kube.api import Json
 from controller.adapters.kube.conditions import (
     MESSAGE_CHARACTERS_MAX,
+    SPEC_REFUSED,
     Condition,
     conditions_of_maintenance,
     conditions_of_vm,
@@ -122,7 +123,7 @@ def _not_taken(judged: Judged, strays: Mapping[str, str]) -> tuple[Condition, ..
         message = "; ".join(map(_fault, judged.faults))
         if judged.document is not None:
             message += f" (generation {judged.document.generation} stays in force)"
-        return refused("SpecRefused", message)
+        return refused(SPEC_REFUSED, message)
     assert judged.document is not None, "what has no fault is a document"
     stray = strays.get(judged.document.file)
     return refused("NotTaken", stray) if stray is not None else None
@@ -164,7 +165,7 @@ def _of_cluster(judged: Judged, report: ClusterReport | None, before: Json, now:
         message = "; ".join(map(_fault, judged.faults))
         if judged.document is not None:
             message += f" (generation {judged.document.generation} stays in force)"
-        return _status(refused("SpecRefused", message), old, judged.generation, now)
+        return _status(refused(SPEC_REFUSED, message), old, judged.generation, now)
     if report is None:
         return _not_looked_at(before, now)
     status = _status(_conditions_of_cluster(report), old, judged.generation, now)

@@ -80,9 +80,9 @@ def test_a_node_that_answers_after_all_is_examined_at_once() -> None:
         doctor = Doctor([shut, other], [GOOD, other])
         fitness = Fitness(doctor, VirtualClock())
         assert await fitness.failed(ENFORCE) == (shut,)
-        fitness.seen(observed(node("HV01", answered=False), node("HV02")))
+        fitness.notices_new(observed(node("HV01", answered=False), node("HV02")))
         assert await fitness.failed(ENFORCE) == (shut,)
-        fitness.seen(observed(node("HV01"), node("HV02")))
+        fitness.notices_new(observed(node("HV01"), node("HV02")))
         assert await fitness.failed(ENFORCE) == ()
 
     run_virtual(story())
@@ -96,11 +96,11 @@ def test_a_node_that_joins_later_is_examined_when_it_is_first_seen() -> None:
         doctor = Doctor([GOOD], [GOOD, old])
         fitness = Fitness(doctor, VirtualClock())
         assert await fitness.failed(ENFORCE) == ()
-        assert not fitness.seen(observed(node("HV01")))
-        assert not fitness.seen(observed(node("HV01"), node("HV02", answered=False)))
-        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        assert not fitness.notices_new(observed(node("HV01")))
+        assert not fitness.notices_new(observed(node("HV01"), node("HV02", answered=False)))
+        assert fitness.notices_new(observed(node("HV01"), node("HV02")))
         assert await fitness.failed(ENFORCE) == (old,)
-        assert not fitness.seen(observed(node("HV01"), node("HV02")))
+        assert not fitness.notices_new(observed(node("HV01"), node("HV02")))
         assert doctor.asked == 2
 
     run_virtual(story())
@@ -113,10 +113,10 @@ def test_a_node_that_no_examination_finds_is_not_fit() -> None:
         doctor = Doctor([GOOD])
         fitness = Fitness(doctor, VirtualClock())
         assert await fitness.failed(ENFORCE) == ()
-        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        assert fitness.notices_new(observed(node("HV01"), node("HV02")))
         (missed,) = await fitness.failed(ENFORCE)
         assert (missed.node, missed.name) == ("HV02", CheckName.CLUSTER)
-        assert not fitness.seen(observed(node("HV01"), node("HV02")))
+        assert not fitness.notices_new(observed(node("HV01"), node("HV02")))
         assert await fitness.failed(ENFORCE) == (missed,)
         assert doctor.asked == 2
 
@@ -130,8 +130,8 @@ def test_a_node_that_left_and_joins_again_is_examined_again() -> None:
         doctor = Doctor([GOOD, replace(GOOD, node="HV02")])
         fitness = Fitness(doctor, VirtualClock())
         assert await fitness.failed(ENFORCE) == ()
-        assert not fitness.seen(observed(node("HV01")))
-        assert fitness.seen(observed(node("HV01"), node("HV02")))
+        assert not fitness.notices_new(observed(node("HV01")))
+        assert fitness.notices_new(observed(node("HV01"), node("HV02")))
         assert await fitness.failed(ENFORCE) == ()
         assert doctor.asked == 2
 
