@@ -6,13 +6,12 @@ from typing import Any
 from controller.model.history import History
 from controller.model.plan import HoldReason
 from controller.simulator.states import DrainStatus
-from tests.simulation.checker import CLAIM, Checker
+from tests.simulation.checker import Checker
 from tests.simulation.hazards_cluster import failed_on
 from tests.simulation.hazards_settings import suspension_of, volume_lost
 from tests.simulation.hazards_vm import FAILED_TWICE_UNTIL
 from tests.simulation.orders import Order
-from tests.simulation.stage import CLUSTER, Deed, Draft, Staged, Story, given, never, told
-from tests.support.in_process import Call
+from tests.simulation.stage import CLUSTER, Deed, Draft, Staged, Story, around_each, held_back
 
 Staging = Callable[[int], Story]
 _NODE = "HV03"
@@ -33,19 +32,10 @@ def _story(kind: str, *before: Deed, **more: Any) -> Staging:
             draft.want(f"A{number}", ("HV01", "HV02")[number % 2])
         if "gib" in more:
             draft.vm("Z1", _NODE, gib=more["gib"])
-        times, until = more.get("times", 0), more.get("until", 1e9)
-        promise = given(times, kind) if times else never(kind, until=until)
-        reason = more.get("reason")
-        settle = "20s" if times else "60s"
+        settle = "20s" if "times" in more else "60s"
         options = {"seconds": more.get("seconds", 60.0), "settle": settle, **more.get("config", {})}
-        return Story(
-            options=draft.options(**options),
-            before=before,
-            past=more.get("past") or History(cluster=CLUSTER, trusted=True),
-            promises=(promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
-        )
+        judged = {name: more[name] for name in ("past", "reason", "until", "times") if name in more}
+        return held_back(draft.options(**options), kind, "", *before, **judged)
 
     return build
 
@@ -57,24 +47,6 @@ def pause(node: str = _NODE, *, drain: bool = False) -> Deed:
 
 def _avoided(node: str) -> Deed:
     return lambda play: play.world.avoid_node(node)
-
-
-def _around_each(begin: Callable[[Staged], None], end: Callable[[Staged], None]) -> Deed:
-    """Whenever the node is asked it is so, and at no look."""
-
-    def deed(play: Staged) -> None:
-        def first(call: Call) -> None:
-            if call.operation != CLAIM:
-                begin(play)
-
-        def then(call: Call) -> None:
-            if call.operation != CLAIM:
-                end(play)
-
-        play.wire.before += [first] * 100
-        play.wire.after += [then] * 100
-
-    return deed
 
 
 def _in_use(seed: int) -> Story:
@@ -122,7 +94,7 @@ SUSPEND: Mapping[str, Staging] = {
     ),
     "suspend_refused": _story(
         _SUSPEND,
-        _around_each(
+        around_each(
             lambda play: play.world.avoid_node("HV02"),
             lambda play: play.world.avoid_node("HV02", avoid=False),
         ),
@@ -150,7 +122,7 @@ RESUME: Mapping[str, Staging] = {
     "resume_refused": _story(
         _RESUME,
         pause(),
-        _around_each(_drain(DrainStatus.Completed), _drain(DrainStatus.NotInitiated)),
+        around_each(_drain(DrainStatus.Completed), _drain(DrainStatus.NotInitiated)),
         past=OURS,
         config=_FIVE,
         **_OFTEN,

@@ -27,9 +27,8 @@ from tests.simulation.stage import (
     Staged,
     Story,
     at_most,
-    given,
+    held_back,
     never,
-    told,
 )
 from tests.simulation.wire import Mishap
 
@@ -57,15 +56,16 @@ def _configure(
         )
         draft.vm("A1", **{**_as_declared(draft), **off, **vm})
         draft.want("A1", "HV01", highAvailability={"priority": "Medium"})
-        promise = never("setRole", "A1", until=until)
         options = {"seconds": 60.0, "settle": "60s", "nativePolicy": "Manage", **(config or {})}
-        return Story(
-            options=draft.options(**options),
-            before=before,
-            past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(at_most(times, "setRole", "A1") if times else promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
+        return held_back(
+            draft.options(**options),
+            "setRole",
+            "A1",
+            *before,
+            past=past,
+            reason=reason,
+            until=until,
+            times=times,
         )
 
     return build
@@ -144,7 +144,6 @@ def _folders(
         draft = Draft(seed)
         draft.vm("A1")
         draft.want("A1", "HV01")
-        promise = never("setFolders", until=until)
 
         def others_are_right(play: Staged) -> None:
             for name in ("HV01", "HV02"):
@@ -152,8 +151,8 @@ def _folders(
                 node.vm_path, node.vhd_path = _FOLDER, _FOLDER
 
         files = [{"path": f"{_FOLDER}\\readme.txt", "node": "HV03"}] if exists else []
-        return Story(
-            options=draft.options(
+        return held_back(
+            draft.options(
                 seconds=seconds,
                 settle="20s" if times else "60s",
                 brakes={"cooldown": rest},
@@ -161,10 +160,13 @@ def _folders(
                 defaultPaths="Manage",
                 defaultFolder=_FOLDER,
             ),
-            before=(others_are_right, *before),
-            past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(given(times, "setFolders") if times else promise,),
-            effects=() if times else (promise,),
+            "setFolders",
+            "",
+            others_are_right,
+            *before,
+            past=past,
+            until=until,
+            times=times,
         )
 
     return build

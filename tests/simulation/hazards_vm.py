@@ -12,7 +12,6 @@ from controller.model.control import StopScope
 from controller.model.history import History, Intent, IntentState
 from controller.model.plan import ActionKind, HoldReason
 from controller.simulator.states import FailbackStatus, Stage, VmOperationalStatus
-from tests.simulation.checker import CLAIM
 from tests.simulation.hazards_cluster import failed, stop, stopped_by
 from tests.simulation.stage import (
     CLUSTER,
@@ -20,12 +19,12 @@ from tests.simulation.stage import (
     Draft,
     Staged,
     Story,
+    around_each,
     at_most,
+    held_back,
     never,
     template,
-    told,
 )
-from tests.support.in_process import Call
 from tests.support.virtual_time import EPOCH
 
 _KEY = "name:a1"
@@ -45,21 +44,8 @@ def avoided(play: Staged) -> None:
     play.world.avoid_node("HV01")
 
 
-def refuse_each(play: Staged) -> None:
-    """Whenever the node is asked, the VM is busy, and at no look is it so."""
-
-    def begin(call: Call) -> None:
-        if call.operation != CLAIM:
-            busy(play)
-
-    def end(call: Call) -> None:
-        if call.operation != CLAIM:
-            play.world.end_work("A1")
-
-    play.wire.before += [begin] * 100
-    play.wire.after += [end] * 100
-
-
+refuse_each = around_each(busy, lambda play: play.world.end_work("A1"))
+"""Whenever the node is asked, the VM is busy, and at no look is it so."""
 PATIENT = {"seconds": 150.0, "settle": "20s"}
 """Two refusals in a row mean 80 s of patience, and a third 160 s."""
 
@@ -83,14 +69,15 @@ def _move(
         draft = Draft(seed)
         draft.vm("A1", **vm)
         draft.want("A1", "HV02", **(spec or {}))
-        promise = never("moveRole", "A1", until=until)
-        return Story(
-            options=draft.options(**{"seconds": 60.0, **(config or {})}),
-            before=before,
-            past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(at_most(times, "moveRole", "A1") if times else promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
+        return held_back(
+            draft.options(**{"seconds": 60.0, **(config or {})}),
+            "moveRole",
+            "A1",
+            *before,
+            past=past,
+            reason=reason,
+            until=until,
+            times=times,
         )
 
     return build
@@ -229,14 +216,15 @@ def _register(
         draft.want("A1", highAvailability={"register": True}, **(spec or {}))
         if other is not None:
             draft.vm("B1", **other)
-        promise = never("registerVm", "A1", until=until)
-        return Story(
-            options=draft.options(seconds=90.0, settle="60s", brakes={"cooldown": "600s"}),
-            before=before,
-            past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(at_most(times, "registerVm", "A1") if times else promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
+        return held_back(
+            draft.options(seconds=90.0, settle="60s", brakes={"cooldown": "600s"}),
+            "registerVm",
+            "A1",
+            *before,
+            past=past,
+            reason=reason,
+            until=until,
+            times=times,
         )
 
     return build
@@ -279,16 +267,17 @@ def _start(
         draft.vm("A1", **{"state": "Off", **vm})
         start = {"register": True, "start": "AfterRegistration"}
         draft.want("A1", highAvailability=start, **(spec or {}))
-        promise = never("startRole", "A1", until=until)
         known = past or History(cluster=CLUSTER)
         intents = known.intents or REGISTERED.intents
-        return Story(
-            options=draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})}),
-            before=before,
+        return held_back(
+            draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})}),
+            "startRole",
+            "A1",
+            *before,
             past=replace(known, trusted=True, intents=intents),
-            promises=(at_most(times, "startRole", "A1") if times else promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
+            reason=reason,
+            until=until,
+            times=times,
         )
 
     return build
@@ -325,18 +314,16 @@ def _create(
         draft = Draft(seed)
         draft.vm("B1")
         draft.want("A1", "HV02", template=template())
-        promise = never("createVm", "A1", until=until)
         files = [{"path": f"{_FOLDER}\\left.txt", "node": "HV01"}] if folder else []
-        given = at_most(times, "createVm", "A1")
-        return Story(
-            options=draft.options(
-                seconds=120.0, settle="60s", brakes={"cooldown": "600s"}, files=files
-            ),
-            before=before,
-            past=past or History(cluster=CLUSTER, trusted=True),
-            promises=(given if times else promise,),
-            effects=() if times else (promise,),
-            told=(told(reason),) if reason is not None else (),
+        return held_back(
+            draft.options(seconds=120.0, settle="60s", brakes={"cooldown": "600s"}, files=files),
+            "createVm",
+            "A1",
+            *before,
+            past=past,
+            reason=reason,
+            until=until,
+            times=times,
         )
 
     return build

@@ -151,25 +151,14 @@ def never(
     return rule
 
 
-def at_most(count: int, kind: str, vm: str) -> Rule:
-    """No more than so many commands of that kind about a VM."""
+def at_most(count: int, kind: str, vm: str = "") -> Rule:
+    """No more than so many commands of that kind, about a VM or altogether."""
 
     def rule(c: Checker, order: Order) -> Any:
         named = (o for o in c.orders if o.kind == kind)
-        given = [o for o in named if vm.lower() in (c.name_of(o.vm_id).lower(), o.name)]
+        given = [o for o in named if vm.lower() in ("", c.name_of(o.vm_id).lower(), o.name)]
         if len(given) > count:
             yield f"{c.what(order)} for the {len(given)}th time"
-
-    return rule
-
-
-def given(count: int, kind: str) -> Rule:
-    """No more than so many commands of that kind altogether."""
-
-    def rule(c: Checker, order: Order) -> Any:
-        times = sum(o.kind == kind for o in c.orders)
-        if order.kind == kind and times > count:
-            yield f"{c.what(order)} for the {times}th time"
 
     return rule
 
@@ -196,6 +185,46 @@ def ends_on(vm: str, node: str) -> Rule:
             yield f"{vm} is still on {there}"
 
     return rule
+
+
+def held_back(
+    options: Options,
+    kind: str,
+    vm: str = "",
+    *before: Deed,
+    past: History | None = None,
+    reason: HoldReason | None = None,
+    until: float = FOREVER,
+    times: int = 0,
+) -> Story:
+    """That command is due, and must not leave until then (or more often), whatever came before."""
+    promise = at_most(times, kind, vm) if times else never(kind, vm, until=until)
+    return Story(
+        options=options,
+        before=before,
+        past=past or History(cluster=CLUSTER, trusted=True),
+        promises=(promise,),
+        # How often a command was given says nothing of what a node did.
+        effects=() if times else (promise,),
+        told=(told(reason),) if reason is not None else (),
+    )
+
+
+def around_each(begin: Deed, end: Deed) -> Deed:
+    """Whenever a node is sent a command it is so, and at no look."""
+
+    def of_commands(deed: Deed, play: Staged) -> Callable[[Call], None]:
+        def strike(call: Call) -> None:
+            if call.operation != CLAIM:
+                deed(play)
+
+        return strike
+
+    def lie_in_wait(play: Staged) -> None:
+        play.wire.before += [of_commands(begin, play)] * 100
+        play.wire.after += [of_commands(end, play)] * 100
+
+    return lie_in_wait
 
 
 def restart(at: float, seconds: float = 5.0) -> tuple[tuple[float, Deed], ...]:

@@ -17,7 +17,7 @@ from spnego import NegotiateOptions
 from controller.adapters.winrm.credentials import Credentials
 from controller.adapters.winrm.endpoints import Endpoint
 from controller.adapters.winrm.frames import shown
-from controller.adapters.winrm.kerberos import NoTicket
+from controller.adapters.winrm.kerberos import NoTicket, with_token
 
 VERSION_MIN: Final = 5
 """Older ones let the one in between use the password (CVE-2018-0886); patched since May 2018."""
@@ -60,7 +60,7 @@ class CredSSPAuth(requests.auth.AuthBase):
                 if error.base_error is not None:  # the node's own word: it refuses the account
                     return response
                 raise _broken_off(response, str(error)) from error
-            response = self._next(response, given or b"", **options)
+            response = with_token(response, "CredSSP", given or b"", **options)
             if response.status_code != 401:
                 if not context.complete:
                     raise _broken_off(response, "the node did not prove who it is")
@@ -91,15 +91,6 @@ class CredSSPAuth(requests.auth.AuthBase):
             credssp_negotiate_context=inner,
             credssp_min_protocol=VERSION_MIN,
         )
-
-    def _next(self, response: requests.Response, token: bytes, **options: Any) -> requests.Response:
-        _ = response.content  # so that the connection may serve again
-        response.raw.release_conn()
-        request = response.request.copy()
-        request.headers["Authorization"] = f"CredSSP {base64.b64encode(token).decode()}"
-        answer: requests.Response = response.connection.send(request, **options)
-        answer.history.append(response)
-        return answer
 
 
 def _broken_off(response: requests.Response, why: str) -> requests.ConnectionError:

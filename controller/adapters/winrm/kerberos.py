@@ -40,6 +40,19 @@ class NoTicket(LogonRefused):
     """No log-on was tried, for want of a ticket for the node; nothing counts it."""
 
 
+def with_token(
+    response: requests.Response, scheme: str, token: bytes, **options: Any
+) -> requests.Response:
+    """What the node answers to the same request with a step of the log-on, on this connection."""
+    _ = response.content  # so that the connection may serve again
+    response.raw.release_conn()
+    request = response.request.copy()
+    request.headers["Authorization"] = f"{scheme} {base64.b64encode(token).decode()}"
+    answer: requests.Response = response.connection.send(request, **options)
+    answer.history.append(response)
+    return answer
+
+
 class Tickets:
     """Gets the account's ticket and keeps it in memory until it is about to end. Thread-safe."""
 
@@ -124,13 +137,8 @@ class KerberosAuth(requests.auth.AuthBase):
         if response.status_code != 401:
             return response
         context, token = self._begin()
-        _ = response.content  # so that the connection may serve again
-        response.raw.release_conn()
-        request = response.request.copy()
         # A bare Kerberos token under Negotiate is what pywinrm has always sent.
-        request.headers["Authorization"] = f"Negotiate {base64.b64encode(token).decode()}"
-        answer: requests.Response = response.connection.send(request, **options)
-        answer.history.append(response)
+        answer = with_token(response, "Negotiate", token, **options)
         if answer.status_code != 401:
             self._end(context, answer)
         return answer
