@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.kube.api_server import ROOT, end_process, free_port
+from tests.kube.api_server import ROOT, end_process
 from tests.kube.story import simulated
+from tests.support.ports import free_port
 from tests.support.repository import Repository
 
 UNIT = ROOT / "deploy/systemd/ownernode.service"

@@ -2,10 +2,10 @@
 
 import os
 import re
-import socket
 import subprocess
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.repository import PLAIN
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +29,7 @@ def typed() -> str:
 
 def test_an_empty_repository_becomes_a_reviewed_merged_and_observed_move(tmp_path: Path) -> None:
     """And the folder that is taken away afterwards moves nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        url = f"127.0.0.1:{probe.getsockname()[1]}"
+    url = f"127.0.0.1:{free_port()}"
     environment = {
         **PLAIN,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",

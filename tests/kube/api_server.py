@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import time
@@ -23,6 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
@@ -252,14 +253,6 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
         yield found
     finally:
         found.end()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.kube.api_server import ADMIN, ApiServer, free_port
+from tests.kube.api_server import ADMIN, ApiServer
+from tests.support.ports import free_port
 
 GONE = b'{"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"}'
 ERROR = b'{"kind":"Status","code":500,"reason":"InternalError","message":"etcd is away"}'

@@ -21,8 +21,9 @@ import yaml
 
 from controller.adapters.kube.api import MERGE_PATCH, connect
 from controller.adapters.kube.kinds import OURS, PLACEMENT
-from tests.kube.api_server import ADMIN, CONTROLLER, ApiServer, free_port
+from tests.kube.api_server import ADMIN, CONTROLLER, ApiServer
 from tests.kube.story import placement, replica, simulated, team
+from tests.support.ports import free_port
 
 WHAT = OURS[PLACEMENT]
 SPACE = "team-a"

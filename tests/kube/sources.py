@@ -17,9 +17,10 @@ from typing import Any
 
 import yaml
 
-from tests.kube.api_server import ROOT, ApiServer, end_process, free_port
+from tests.kube.api_server import ROOT, ApiServer, end_process
 from tests.kube.story import condition, placement, replica, simulated, team
 from tests.support.forge import Api
+from tests.support.ports import free_port
 from tests.support.repository import Repository
 
 BAD = {
@@ -34,8 +35,6 @@ BAD = {
 
 class Source(ABC):
     """A simulated cluster west, and placements for it that are kept in one way."""
-
-    name: str
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -93,8 +92,6 @@ class Source(ABC):
 class Folder(Source):
     """Files, written beside and renamed."""
 
-    name = "directory"
-
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.folder = place / "specs"
@@ -138,8 +135,6 @@ class Folder(Source):
 class Commits(Folder):
     """A commit each; the forge hears what became of it."""
 
-    name = "Git"
-
     def __init__(self, place: Path, api: Api) -> None:
         super().__init__(place)
         self.api = api
@@ -171,8 +166,6 @@ class Commits(Folder):
 
 class Objects(Source):
     """Custom resources of team-a, applied with kubectl."""
-
-    name = "Kubernetes"
 
     def __init__(self, place: Path, server: ApiServer) -> None:
         super().__init__(place)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import sys
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from tests.prometheus.programs import ROOT, RULES, program
+from tests.support.ports import free_port
 
 PATIENCE_SECONDS = 60.0
 SHORTER = {
@@ -37,12 +37,6 @@ def shortened_rules() -> str:
         text, count = re.subn(long, short, text)
         assert count, f"the rules no longer say {long}"
     return text
-
-
-def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 async def until(what: str, is_true: Callable[[], Awaitable[bool]]) -> None:

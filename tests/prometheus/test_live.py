@@ -19,10 +19,11 @@ import yaml
 from controller.adapters.prometheus.metrics import CONTENT_TYPE, Metrics, Traffic
 from controller.app.world import serve_world
 from controller.model.report import ClusterReport
-from tests.prometheus.live import Prometheus, command, controller, free_port, prometheus, until
+from tests.prometheus.live import Prometheus, command, controller, prometheus, until
 from tests.prometheus.programs import ROOT
 from tests.prometheus.test_rules import alerts
 from tests.support import loopback, reports
+from tests.support.ports import free_port
 
 VMS = tuple(f"WEB{number:02}" for number in range(1, 9))
 WORLD = f"""

@@ -1,11 +1,12 @@
 """A real key distribution centre on loopback: MIT Kerberos from Debian, unpacked without root."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 REALM = "CORP.EXAMPLE"
@@ -113,7 +114,7 @@ class Kdc:
         raise AssertionError(f"no KDC, exit {process.wait()}")
 
     def _write(self, libraries: Path) -> None:
-        port = _free_port()
+        port = free_port()
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
         sections: dict[Path, Mapping[str, Sequence[str]]] = {
@@ -159,10 +160,3 @@ def kdc(folder: Path, *, date: str | None = None) -> Iterator[Kdc]:
         yield centre
     finally:
         centre.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

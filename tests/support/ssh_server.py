@@ -6,7 +6,6 @@ It runs as an unprivileged user; the one account that it knows, `git`, comes fro
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("openssh-server", "libnss-wrapper", "libwrap0")
@@ -54,7 +55,7 @@ def ssh_server(keys: Path) -> Iterator[SshServer]:
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]
             subprocess.run(command, check=True)
         shutil.copy(keys / "user.pub", folder / "authorized")
-        port = _free_port()
+        port = free_port()
         _configure(folder, uid, port)
         # The cache may lie in a home that the server's user can't enter.
         libraries = programs / "usr/lib/x86_64-linux-gnu"
@@ -106,9 +107,3 @@ def _running(folder: Path, uid: int) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
