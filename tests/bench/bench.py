@@ -6,7 +6,6 @@ memory is its own; on two cores both share the machine.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,8 +15,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
@@ -25,6 +25,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench import kubernetes, planning, scraping, wire
+from tests.bench.figures import Figure, figure, show
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:19464"
@@ -33,37 +34,23 @@ CYCLES = 8
 START_SECONDS_MAX = 120.0
 
 
-def figure(name: str, value: float, unit: str, goal: float) -> dict[str, Any]:
-    """One measured figure; it holds when it is not above its goal."""
-    value = round(value, 2)
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "holds": value <= goal}
-
-
-def numbered(item: dict[str, Any]) -> dict[str, Any]:
-    """The figure with its goal as a number, for programs that read build/bench.json."""
-    goal = item["goal"]
-    return item | {"goal": None if goal is None else float(goal.removeprefix("<= "))}
-
-
 def main() -> int:
     """Measure, print, write; 0 when every figure holds."""
-    load = os.getloadavg()[0]
-    figures = [
-        *map(numbered, planning.figures()),
-        *scraping.figures(),
-        *wire.figures(),
-        *process_figures(nodes=16, vms=1_000),
-        *kubernetes.figures(),
-    ]
-    print(f"figures of the simulator, {os.cpu_count()} cores, load {load:.1f} before the start")
-    for item in figures:
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[item["holds"]]
-        goal = "" if item["goal"] is None else f"<= {item['goal']:g}"
-        print(f"{item['name']:<58} {item['value']:>8} {item['unit']:<4} {goal:>8}  {verdict}")
+    found = show(
+        chain(
+            planning.figures(),
+            scraping.figures(),
+            wire.figures(),
+            process_figures(nodes=16, vms=1_000),
+            kubernetes.figures(),
+        )
+    )
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
-    (build / "bench.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return int(any(item["holds"] is False for item in figures))
+    (build / "bench.json").write_text(
+        json.dumps([asdict(item) for item in found], indent=2) + "\n", encoding="utf-8"
+    )
+    return int(any(item.holds is False for item in found))
 
 
 def vm_name(number: int) -> str:
@@ -112,7 +99,7 @@ def world(*, nodes: int, vms: int) -> str:
     )
 
 
-def process_figures(*, nodes: int, vms: int) -> Iterator[dict[str, Any]]:
+def process_figures(*, nodes: int, vms: int) -> Iterator[Figure]:
     """A controller over WinRM, watched from outside for some cycles."""
     size = f"{nodes} nodes x {vms} VMs"
     with tempfile.TemporaryDirectory() as folder:

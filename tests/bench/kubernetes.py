@@ -5,15 +5,14 @@ The replica is `ownernode run --kubernetes` in a process of its own; every VM is
 Writes are those that the API server recorded, but for the Lease's renewals.
 """
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.figures import Figure, figure, show
 from tests.kube.api_server import Missing, api_server
 from tests.kube.conftest import install
 from tests.kube.fleet import QUIET_CYCLES, Fleet, fleet
@@ -23,7 +22,7 @@ IDLE_CYCLES = 4
 STATUS = "patch virtualmachineplacements/status"
 
 
-def figures(count: int = 8_000) -> Iterator[dict[str, Any]]:
+def figures(count: int = 8_000) -> Iterator[Figure]:
     """What it costs; nothing, with the reason printed, where there are no programs for a server."""
     try:
         with tempfile.TemporaryDirectory() as folder, api_server(Path(folder)) as server:
@@ -35,38 +34,29 @@ def figures(count: int = 8_000) -> Iterator[dict[str, Any]]:
         print(f"no figures of Kubernetes: {missing}")
 
 
-def _measured(leading: Fleet, count: int) -> Iterator[dict[str, Any]]:
+def _measured(leading: Fleet, count: int) -> Iterator[Figure]:
     size = f"{count} placements"
-    yield _figure(f"start to synced, {size}", leading.until_synced(), "s", 5)
-    yield _figure(f"start to all statuses written, {size}", leading.until_settled(count, 900), "s")
+    yield figure(f"start to synced, {size}", leading.until_synced(), "s", 5)
+    yield figure(f"start to all statuses written, {size}", leading.until_settled(count, 900), "s")
     leading.until_quiet(900)
     before = leading.writes()
     leading.pass_cycles(IDLE_CYCLES)
     idle = leading.writes() - before
-    yield _figure(f"writes to the API in {IDLE_CYCLES} idle cycles, {size}", idle.total(), "", 0)
+    yield figure(f"writes to the API in {IDLE_CYCLES} idle cycles, {size}", idle.total(), "", 0)
     before = leading.writes()
-    yield _figure(f"an edit until its status is written, {size}", leading.edit(), "s")
+    yield figure(f"an edit until its status is written, {size}", leading.edit(), "s")
     leading.pass_cycles(QUIET_CYCLES)
     written = leading.writes() - before
-    yield _figure(f"statuses of placements written for one edit, {size}", written[STATUS], "", 1)
+    yield figure(f"statuses of placements written for one edit, {size}", written[STATUS], "", 1)
     other = written.total() - written[STATUS]
-    yield _figure(f"other writes for one edit (the memory), {size}", other, "", 1)
-    yield _figure(f"memory of the replica, RSS, {size}", leading.rss_bytes / 2**20, "MiB", 300)
-
-
-def _figure(name: str, value: float, unit: str, goal: float | None = None) -> dict[str, Any]:
-    holds = None if goal is None else value <= goal
-    return {"name": name, "value": round(value, 2), "unit": unit, "goal": goal, "holds": holds}
+    yield figure(f"other writes for one edit (the memory), {size}", other, "", 1)
+    yield figure(f"memory of the replica, RSS, {size}", leading.rss_bytes / 2**20, "MiB", 300)
 
 
 def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 8_000
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
-    for item in figures(count):
-        goal = "" if item["goal"] is None else f"<= {item['goal']:g}"
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: ""}[item["holds"]]
-        print(f"{item['name']:<64} {item['value']:>9} {item['unit']:<4} {goal:>7} {verdict}")
+    show(figures(count))
 
 
 if __name__ == "__main__":

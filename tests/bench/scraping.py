@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -20,6 +19,7 @@ from controller.model.report import ClusterReport
 from controller.planning.absorb import absorb
 from controller.planning.decide import decide
 from controller.planning.summary import summarise
+from tests.bench.figures import Figure, figure, show
 from tests.bench.planning import cluster
 from tests.builders import NOW, history
 
@@ -29,21 +29,15 @@ SCRAPE_MS, LAG_MS = 100.0, 50.0
 WAKE_SECONDS = 0.005
 
 
-def figures() -> Iterator[dict[str, Any]]:
+def figures() -> Iterator[Figure]:
     """Every figure with its goal; goals are upper bounds."""
     shown = report()
     collect_seldom()  # as `ownernode run` does once it has started
     for what, per_vm in (("", False), (" with --vm-metrics", True)):
         seconds, late_seconds = asyncio.run(scrape(shown, per_vm=per_vm))
         size = f"{NODES} nodes x {VMS:,} VMs"
-        yield row(f"scrape of /metrics{what}, {size}", seconds, SCRAPE_MS)
-        yield row(f"loop late during a scrape{what}, {size}", late_seconds, LAG_MS)
-
-
-def row(name: str, seconds: float, goal: float) -> dict[str, Any]:
-    """One figure; it holds when it is not above its goal."""
-    value = round(seconds * 1000, 1)
-    return {"name": name, "value": value, "unit": "ms", "goal": goal, "holds": value <= goal}
+        yield figure(f"scrape of /metrics{what}, {size}", seconds * 1000, "ms", SCRAPE_MS)
+        yield figure(f"loop late during a scrape{what}, {size}", late_seconds * 1000, "ms", LAG_MS)
 
 
 def report() -> ClusterReport:
@@ -84,5 +78,4 @@ async def _scraped(metrics: Metrics) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    for item in figures():
-        print(f"{item['name']:<70} {item['value']:>8} {item['unit']}  {item['goal'] or ''}")
+    show(figures())

@@ -29,6 +29,7 @@ from controller.adapters.winrm.program import load_program
 from controller.app.process import collect_seldom
 from controller.model.desired import Connection
 from controller.model.names import fold
+from tests.bench.figures import Figure, figure, show
 from tests.bench.wire_site import PASSWORD, USER, name_of
 
 CALLS = 100
@@ -85,7 +86,7 @@ def site(folder: Path, *, nodes: int, vms: int) -> Iterator[Site]:
         process.stdin.close()
 
 
-def figures() -> Iterator[dict[str, Any]]:
+def figures() -> Iterator[Figure]:
     """Every figure with its goal; goals are upper bounds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -95,22 +96,16 @@ def figures() -> Iterator[dict[str, Any]]:
             yield from call_figures(one, account)
         with site(folder, nodes=NODES, vms=0) as many:
             seconds = asyncio.run(look_at_all(many, account))
-        yield row("64 nodes asked at once, 200 ms remote time", seconds * 1000, "ms", 400)
+        yield figure("64 nodes asked at once, 200 ms remote time", seconds * 1000, "ms", 400)
         with site(folder, nodes=NODES, vms=125) as full:
             collect_seldom()  # as `ownernode run` does once it has started
             seconds, client, nodes = asyncio.run(snapshot(full, account))
-        yield row("snapshot over WinRM, 64 nodes x 8,000 VMs", seconds * 1000, "ms", 1000)
-        yield row("CPU of the client in that time", client * 1000, "ms", None)
-        yield row("CPU of the simulated nodes in that time", nodes * 1000, "ms", None)
+        yield figure("snapshot over WinRM, 64 nodes x 8,000 VMs", seconds * 1000, "ms", 1000)
+        yield figure("CPU of the client in that time", client * 1000, "ms")
+        yield figure("CPU of the simulated nodes in that time", nodes * 1000, "ms")
 
 
-def row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
-    """One figure; it holds when it is not above its goal."""
-    holds = None if goal is None else value <= goal
-    return {"name": name, "value": round(value, 2), "unit": unit, "goal": goal, "holds": holds}
-
-
-def call_figures(served: Site, account: Path) -> Iterator[dict[str, Any]]:
+def call_figures(served: Site, account: Path) -> Iterator[Figure]:
     """Wall time, CPU and exchanges of a call, ours and run_ps's; medians of alternating rounds."""
     asyncio.run(_warm_up(served, account))
     rounds = [(one_shots(served), asyncio.run(calls(served, account))) for _ in range(ROUNDS)]
@@ -118,14 +113,14 @@ def call_figures(served: Site, account: Path) -> Iterator[dict[str, Any]]:
         {key: statistics.median(r[which][key] for r in rounds) for key in rounds[0][which]}
         for which in (0, 1)
     )
-    yield row("calls a second, warm agent", 1 / ours["wall"], "1/s", None)
-    yield row("calls a second, Session.run_ps", 1 / theirs["wall"], "1/s", None)
-    yield row("CPU of the client, warm agent", ours["cpu"] * 1000, "ms", None)
-    yield row("CPU of the client, Session.run_ps", theirs["cpu"] * 1000, "ms", None)
-    yield row("time of a call, share of run_ps's", ours["wall"] / theirs["wall"], "", 1 / 3)
-    yield row("CPU of a call, share of run_ps's", ours["cpu"] / theirs["cpu"], "", 1)
+    yield figure("calls a second, warm agent", 1 / ours["wall"], "1/s")
+    yield figure("calls a second, Session.run_ps", 1 / theirs["wall"], "1/s")
+    yield figure("CPU of the client, warm agent", ours["cpu"] * 1000, "ms")
+    yield figure("CPU of the client, Session.run_ps", theirs["cpu"] * 1000, "ms")
+    yield figure("time of a call, share of run_ps's", ours["wall"] / theirs["wall"], "", 1 / 3)
+    yield figure("CPU of a call, share of run_ps's", ours["cpu"] / theirs["cpu"], "", 1)
     share = ours["exchanges"] / theirs["exchanges"]
-    yield row("HTTP exchanges of a call, share of run_ps's", share, "", 0.5)
+    yield figure("HTTP exchanges of a call, share of run_ps's", share, "", 0.5)
 
 
 async def _warm_up(served: Site, account: Path) -> None:
@@ -228,5 +223,4 @@ async def snapshot(served: Site, account: Path) -> tuple[float, ...]:
 
 
 if __name__ == "__main__":
-    for item in figures():
-        print(item)
+    show(figures())
