@@ -71,8 +71,8 @@ def api() -> Iterator[Api]:
 
 
 @pytest.mark.timeout(240)
-def test_a_push_moves_a_vm_and_one_that_left_is_let_alone(place: Path, api: Api) -> None:
-    """Commit, push, moved, told to the forge; then a VM that leaves the specs."""
+def test_commits_move_a_vm_and_a_bad_one_only_says_so(place: Path, api: Api) -> None:
+    """Commit, push, moved; then a bad commit, its mending, and a VM that leaves the specs."""
     repository = Repository(place / "team")
     repository.commit({"ops/sql01.yaml": placement("SQL01", "HV01")})
     first = repository.commit({"ops/web01.yaml": placement("WEB01", "HV01")})
@@ -97,10 +97,23 @@ def test_a_push_moves_a_vm_and_one_that_left_is_let_alone(place: Path, api: Api)
         report = status_when(lambda r: owners(r).get("WEB01") == "HV02", "moved by a commit")
         assert report["revision"] == f"main@sha1:{second}"
 
+        bad = repository.commit({"ops/sql01.yaml": placement("SQL01", "[HV02")})
+        assert push() == 202
+        report = status_when(lambda r: r["sources"][0]["reason"] == "Invalid", "refused")
+        assert report["revision"] == f"main@sha1:{second}"
+        assert report["sources"][0]["refused"] == f"main@sha1:{bad}"
+        said = run("status", "--url", URL).stdout
+        assert re.search(r"team:ops/sql01\.yaml:4:\d+:", said), said
+        with urllib.request.urlopen(f"{URL}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        assert 'ownernode_spec_refused{cluster="ops",source="team"} 1.0' in metrics
+        assert f'revision="main@sha1:{second}",source="team"}} 1.0' in metrics
+
         third = repository.commit({"ops/sql01.yaml": None})
         assert push() == 202
         report = status_when(lambda r: r["revision"] == f"main@sha1:{third}", "taken")
         (gone,) = report["undeclared"]
+        assert report["sources"][0]["undeclared"] == [gone]
         assert (gone["vm"], gone["revision"]) == ("SQL01", f"main@sha1:{third}")
         assert report["unmanagedVms"] == 1
         assert "No longer declared, and left alone" in run("status", "--url", URL).stdout
@@ -109,7 +122,9 @@ def test_a_push_moves_a_vm_and_one_that_left_is_let_alone(place: Path, api: Api)
         assert controller.stderr is not None
         logged = controller.stderr.read()
     told = {(path[-40:], body["state"]) for path, _, body in api.so_far()}
-    assert {(first, "pending"), (first, "success"), (second, "success")} <= told
+    assert {(first, "pending"), (first, "success"), (second, "success"), (bad, "failure")} <= told
+    assert (bad, "success") not in told
+    assert f"main@sha1:{bad[:12]} is not taken: team:ops/sql01.yaml:4:" in logged
     assert f"SQL01 is no longer declared since main@sha1:{third[:12]}" in logged
 
 

@@ -67,7 +67,12 @@ def told_by_kubectl(source: Objects) -> None:
     """`kubectl get`, `wait` and `describe` tell the same, where people look."""
     server = source.server
     server.kubectl("wait", "vmp/web02", "-n", "team-a", "--for=condition=Ready", "--timeout=30s")
-    assert server.get("vmp", "sql01", "team-a")["status"]["observedGeneration"] == 3
+    status = server.get("vmp", "sql01", "team-a")["status"]
+    assert (status["node"], status["verdict"], status["observedGeneration"]) == (
+        "HV03",
+        "Settled",
+        3,
+    )
     header, line = server.kubectl("get", "vmp/sql01", "-n", "team-a").stdout.splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "NODE", "WANTED", "AGE"]
     assert line.split()[:5] == ["sql01", "True", "Settled", "HV03", "HV03"]
