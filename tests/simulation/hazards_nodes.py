@@ -7,6 +7,7 @@ from controller.model.history import History
 from controller.model.plan import HoldReason
 from controller.simulator.states import DrainStatus
 from tests.simulation.checker import Checker
+from tests.simulation.drawing import Options
 from tests.simulation.hazards_cluster import failed_on
 from tests.simulation.hazards_settings import suspension_of, volume_lost
 from tests.simulation.hazards_vm import FAILED_TWICE_UNTIL
@@ -22,22 +23,24 @@ def is_to_be_empty(play: Staged) -> None:
     play.maintain({"empty": {"node": _NODE}})
 
 
-def _story(kind: str, *before: Deed, **more: Any) -> Staging:
-    """The node is due, and must not be changed until then (or not more often than that)."""
+def _due(
+    draft: Draft,
+    gib: int | None = None,
+    seconds: float = 60.0,
+    settle: str = "60s",
+    config: Mapping[str, Any] | None = None,
+) -> Options:
+    """VMs where they belong, on HV01 and HV02; with `gib`, one of that size on the node too."""
+    for number in range(3):
+        draft.vm(f"A{number}", ("HV01", "HV02")[number % 2], gib=gib)
+        draft.want(f"A{number}", ("HV01", "HV02")[number % 2])
+    if gib is not None:
+        draft.vm("Z1", _NODE, gib=gib)
+    return draft.options(seconds=seconds, settle=settle, **(config or {}))
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        for number in range(3):
-            draft.vm(f"A{number}", ("HV01", "HV02")[number % 2], gib=more.get("gib"))
-            draft.want(f"A{number}", ("HV01", "HV02")[number % 2])
-        if "gib" in more:
-            draft.vm("Z1", _NODE, gib=more["gib"])
-        settle = "20s" if "times" in more else "60s"
-        options = {"seconds": more.get("seconds", 60.0), "settle": settle, **more.get("config", {})}
-        judged = {name: more[name] for name in ("past", "reason", "until", "times") if name in more}
-        return held_back(draft.options(**options), kind, "", *before, **judged)
 
-    return build
+_suspend = held_back("suspendNode", "", _due)
+_resume = held_back("resumeNode", "", _due)
 
 
 def pause(node: str = _NODE, *, drain: bool = False) -> Deed:
@@ -70,21 +73,18 @@ def _in_use(seed: int) -> Story:
     )
 
 
-_OFTEN = {"seconds": 150.0, "times": 3}
-_SUSPEND = "suspendNode"
+_OFTEN: Mapping[str, Any] = {"seconds": 150.0, "settle": "20s", "times": 3}
 SUSPEND: Mapping[str, Staging] = {
-    "paused_by_others": _story(
-        _SUSPEND, pause(), is_to_be_empty, reason=HoldReason.NODE_PAUSED, config={"nodes": 5}
+    "paused_by_others": _suspend(
+        pause(), is_to_be_empty, reason=HoldReason.NODE_PAUSED, config={"nodes": 5}
     ),
-    "not_up": _story(_SUSPEND, _avoided(_NODE), is_to_be_empty),
-    "another_away": _story(_SUSPEND, _avoided("HV02"), is_to_be_empty, config={"nodes": 5}),
-    "quorum_lost": _story(
-        _SUSPEND,
+    "not_up": _suspend(_avoided(_NODE), is_to_be_empty),
+    "another_away": _suspend(_avoided("HV02"), is_to_be_empty, config={"nodes": 5}),
+    "quorum_lost": _suspend(
         lambda play: play.maintain({"empty": {"node": "HV02"}}),
         config={"nodes": 2},
     ),
-    "losses_not_borne": _story(
-        _SUSPEND,
+    "losses_not_borne": _suspend(
         is_to_be_empty,
         gib=20,
         config={
@@ -92,8 +92,7 @@ SUSPEND: Mapping[str, Staging] = {
             "capacity": {"memoryReserve": "2Gi", "tolerateNodeFailures": 1},
         },
     ),
-    "suspend_refused": _story(
-        _SUSPEND,
+    "suspend_refused": _suspend(
         around_each(
             lambda play: play.world.avoid_node("HV02"),
             lambda play: play.world.avoid_node("HV02", avoid=False),
@@ -101,9 +100,7 @@ SUSPEND: Mapping[str, Staging] = {
         is_to_be_empty,
         **_OFTEN,
     ),
-    "node_fails": _story(
-        _SUSPEND, is_to_be_empty, past=failed_on("node:hv03"), until=FAILED_TWICE_UNTIL
-    ),
+    "node_fails": _suspend(is_to_be_empty, past=failed_on("node:hv03"), until=FAILED_TWICE_UNTIL),
     "in_use": _in_use,
 }
 """Of SUSPEND_GUARDS, by the guard's name."""
@@ -115,20 +112,17 @@ def _drain(status: DrainStatus) -> Callable[[Staged], None]:
 
 OURS = History(cluster=CLUSTER, trusted=True, intents=(suspension_of(_NODE),))
 _FIVE = {"nodes": 5}
-_RESUME = "resumeNode"
 RESUME: Mapping[str, Staging] = {
-    "drained_by_others": _story(_RESUME, pause(drain=True), past=OURS, config=_FIVE),
-    "not_back": _story(_RESUME, pause(), volume_lost, past=OURS, config=_FIVE),
-    "resume_refused": _story(
-        _RESUME,
+    "drained_by_others": _resume(pause(drain=True), past=OURS, config=_FIVE),
+    "not_back": _resume(pause(), volume_lost, past=OURS, config=_FIVE),
+    "resume_refused": _resume(
         pause(),
         around_each(_drain(DrainStatus.Completed), _drain(DrainStatus.NotInitiated)),
         past=OURS,
         config=_FIVE,
         **_OFTEN,
     ),
-    "node_fails": _story(
-        _RESUME,
+    "node_fails": _resume(
         pause(),
         past=failed_on("node:hv03", OURS),
         until=FAILED_TWICE_UNTIL,

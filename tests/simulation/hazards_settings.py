@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.model.history import History, Intent, IntentState
 from controller.model.plan import ActionKind, HoldReason
+from tests.simulation.drawing import Options
 from tests.simulation.hazards_cluster import failed, failed_on, stopped_by
 from tests.simulation.hazards_vm import (
     FAILED_TWICE_UNTIL,
@@ -38,37 +39,18 @@ Staging = Callable[[int], Story]
 # ---- of roles
 
 
-def _configure(
-    *before: Deed,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = 1e9,
-    config: Mapping[str, Any] | None = None,
-    times: int = 0,
-    **vm: Any,
-) -> Staging:
-    """A1 is where it belongs, and its role is not as declared; it must not be written to now."""
+def _not_as_declared(draft: Draft, config: Mapping[str, Any] | None = None, **vm: Any) -> Options:
+    """A1 is where it belongs, and its role is not as declared."""
+    off: dict[str, Any] = draft.chance.choice(
+        ({"failback": True}, {"priority": 3000}, {"preferred_owners": ["HV03"]})
+    )
+    draft.vm("A1", **{**_as_declared(draft), **off, **vm})
+    draft.want("A1", "HV01", highAvailability={"priority": "Medium"})
+    options = {"seconds": 60.0, "settle": "60s", "nativePolicy": "Manage", **(config or {})}
+    return draft.options(**options)
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        off: dict[str, Any] = draft.chance.choice(
-            ({"failback": True}, {"priority": 3000}, {"preferred_owners": ["HV03"]})
-        )
-        draft.vm("A1", **{**_as_declared(draft), **off, **vm})
-        draft.want("A1", "HV01", highAvailability={"priority": "Medium"})
-        options = {"seconds": 60.0, "settle": "60s", "nativePolicy": "Manage", **(config or {})}
-        return held_back(
-            draft.options(**options),
-            "setRole",
-            "A1",
-            *before,
-            past=past,
-            reason=reason,
-            until=until,
-            times=times,
-        )
 
-    return build
+_configure = held_back("setRole", "A1", _not_as_declared)
 
 
 def _as_declared(draft: Draft) -> dict[str, Any]:
@@ -129,47 +111,29 @@ SETTING_RESTS: Staging = _rests
 _FOLDER = "C:\\ClusterStorage\\Volume1\\New VMs"
 
 
-def _folders(
-    *before: Deed,
-    past: History | None = None,
-    until: float = 1e9,
-    exists: bool = True,
-    times: int = 0,
-    seconds: float = 60.0,
-    rest: str = "600s",
-) -> Staging:
-    """HV03 is to have other default folders, and must not get them now (or not so often)."""
+def _with_own_folders(draft: Draft, *, exists: bool = True, settle: str = "60s") -> Options:
+    """HV03 is to have other default folders."""
+    draft.vm("A1")
+    draft.want("A1", "HV01")
+    return draft.options(
+        seconds=60.0,
+        settle=settle,
+        brakes={"cooldown": "600s"},
+        files=[{"path": f"{_FOLDER}\\readme.txt", "node": "HV03"}] if exists else [],
+        defaultPaths="Manage",
+        defaultFolder=_FOLDER,
+    )
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        draft.vm("A1")
-        draft.want("A1", "HV01")
 
-        def others_are_right(play: Staged) -> None:
-            for name in ("HV01", "HV02"):
-                node = play.world.node(name)
-                node.vm_path, node.vhd_path = _FOLDER, _FOLDER
+def _others_are_right(play: Staged) -> None:
+    for name in ("HV01", "HV02"):
+        node = play.world.node(name)
+        node.vm_path, node.vhd_path = _FOLDER, _FOLDER
 
-        files = [{"path": f"{_FOLDER}\\readme.txt", "node": "HV03"}] if exists else []
-        return held_back(
-            draft.options(
-                seconds=seconds,
-                settle="20s" if times else "60s",
-                brakes={"cooldown": rest},
-                files=files,
-                defaultPaths="Manage",
-                defaultFolder=_FOLDER,
-            ),
-            "setFolders",
-            "",
-            others_are_right,
-            *before,
-            past=past,
-            until=until,
-            times=times,
-        )
 
-    return build
+def _folders(*before: Deed, **more: Any) -> Staging:
+    """HV03 must not get its folders now (or not so often)."""
+    return held_back("setFolders", "", _with_own_folders)(_others_are_right, *before, **more)
 
 
 def suspension_of(node: str) -> Intent:
@@ -225,7 +189,7 @@ FOLDERS: Mapping[str, Staging] = {
     "in_maintenance": _in_maintenance,
     "not_up": _folders(_away),
     "folder_not_shared": _folders(volume_lost),
-    "folders_refused": _folders(exists=False, times=1),
+    "folders_refused": _folders(exists=False, times=1, settle="20s"),
     "node_fails": _folders(past=failed_on("folders:hv03"), until=FAILED_TWICE_UNTIL),
 }
 """Of FOLDER_GUARDS, by the guard's name."""

@@ -12,6 +12,7 @@ from controller.model.control import StopScope
 from controller.model.history import History, Intent, IntentState
 from controller.model.plan import ActionKind, HoldReason
 from controller.simulator.states import FailbackStatus, Stage, VmOperationalStatus
+from tests.simulation.drawing import Options
 from tests.simulation.hazards_cluster import failed, stop, stopped_by
 from tests.simulation.stage import (
     CLUSTER,
@@ -53,34 +54,19 @@ PATIENT = {"seconds": 150.0, "settle": "20s"}
 # ---- moves
 
 
-def _move(
-    *before: Deed,
+def _misplaced(
+    draft: Draft,
     spec: Mapping[str, Any] | None = None,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = 1e9,
     config: Mapping[str, Any] | None = None,
-    times: int = 0,
     **vm: Any,
-) -> Staging:
-    """A1 is on HV01 and belongs on HV02, and must not be moved until then (or more often)."""
+) -> Options:
+    """A1 is on HV01 and belongs on HV02."""
+    draft.vm("A1", **vm)
+    draft.want("A1", "HV02", **(spec or {}))
+    return draft.options(**{"seconds": 60.0, **(config or {})})
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        draft.vm("A1", **vm)
-        draft.want("A1", "HV02", **(spec or {}))
-        return held_back(
-            draft.options(**{"seconds": 60.0, **(config or {})}),
-            "moveRole",
-            "A1",
-            *before,
-            past=past,
-            reason=reason,
-            until=until,
-            times=times,
-        )
 
-    return build
+_move = held_back("moveRole", "A1", _misplaced)
 
 
 def _role_failed(play: Staged) -> None:
@@ -198,38 +184,21 @@ def _past(*kinds: ActionKind) -> History:
     return History(cluster=CLUSTER, trusted=True, intents=intents)
 
 
-def _register(
-    *before: Deed,
+def _unregistered(
+    draft: Draft,
     spec: Mapping[str, Any] | None = None,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = 1e9,
     other: Mapping[str, Any] | None = None,
-    times: int = 0,
     **vm: Any,
-) -> Staging:
-    """A1 is to be made highly available, and must not be now (or not more often than that)."""
-
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        draft.vm("A1", clustered=False, **vm)
-        draft.want("A1", highAvailability={"register": True}, **(spec or {}))
-        if other is not None:
-            draft.vm("B1", **other)
-        return held_back(
-            draft.options(seconds=90.0, settle="60s", brakes={"cooldown": "600s"}),
-            "registerVm",
-            "A1",
-            *before,
-            past=past,
-            reason=reason,
-            until=until,
-            times=times,
-        )
-
-    return build
+) -> Options:
+    """A1 is to be made highly available."""
+    draft.vm("A1", clustered=False, **vm)
+    draft.want("A1", highAvailability={"register": True}, **(spec or {}))
+    if other is not None:
+        draft.vm("B1", **other)
+    return draft.options(seconds=90.0, settle="60s", brakes={"cooldown": "600s"})
 
 
+_register = held_back("registerVm", "A1", _unregistered)
 REGISTERED = _past(ActionKind.REGISTER)
 """We made A1 highly available, and have not started it since."""
 _HALF = {"template": template("os.vhdx", "data.vhdx")}
@@ -250,37 +219,25 @@ REGISTER: Mapping[str, Staging] = {
 # ---- starts
 
 
-def _start(
-    *before: Deed,
+def _registered(
+    draft: Draft,
     spec: Mapping[str, Any] | None = None,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = 1e9,
     config: Mapping[str, Any] | None = None,
-    times: int = 0,
     **vm: Any,
-) -> Staging:
-    """A1 was registered by us and is to be started once, and must not be now (or more often)."""
+) -> Options:
+    """A1 was registered by us and is to be started once."""
+    draft.vm("A1", **{"state": "Off", **vm})
+    start = {"register": True, "start": "AfterRegistration"}
+    draft.want("A1", highAvailability=start, **(spec or {}))
+    return draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})})
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        draft.vm("A1", **{"state": "Off", **vm})
-        start = {"register": True, "start": "AfterRegistration"}
-        draft.want("A1", highAvailability=start, **(spec or {}))
-        known = past or History(cluster=CLUSTER)
-        intents = known.intents or REGISTERED.intents
-        return held_back(
-            draft.options(**{"seconds": 60.0, "settle": "60s", **(config or {})}),
-            "startRole",
-            "A1",
-            *before,
-            past=replace(known, trusted=True, intents=intents),
-            reason=reason,
-            until=until,
-            times=times,
-        )
 
-    return build
+def _start(*before: Deed, past: History | None = None, **more: Any) -> Staging:
+    """We registered it, whatever else was."""
+    known = past or History(cluster=CLUSTER)
+    intents = known.intents or REGISTERED.intents
+    registered = replace(known, trusted=True, intents=intents)
+    return held_back("startRole", "A1", _registered)(*before, past=registered, **more)
 
 
 START: Mapping[str, Staging] = {
@@ -300,33 +257,15 @@ START: Mapping[str, Staging] = {
 # ---- creations
 
 
-def _create(
-    *before: Deed,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = 1e9,
-    times: int = 0,
-    folder: bool = False,
-) -> Staging:
-    """A1 does not exist and is to be created, and must not be now (or not more often than that)."""
+def _absent(draft: Draft, folder: bool = False) -> Options:
+    """A1 does not exist and is to be created."""
+    draft.vm("B1")
+    draft.want("A1", "HV02", template=template())
+    files = [{"path": f"{_FOLDER}\\left.txt", "node": "HV01"}] if folder else []
+    return draft.options(seconds=120.0, settle="60s", brakes={"cooldown": "600s"}, files=files)
 
-    def build(seed: int) -> Story:
-        draft = Draft(seed)
-        draft.vm("B1")
-        draft.want("A1", "HV02", template=template())
-        files = [{"path": f"{_FOLDER}\\left.txt", "node": "HV01"}] if folder else []
-        return held_back(
-            draft.options(seconds=120.0, settle="60s", brakes={"cooldown": "600s"}, files=files),
-            "createVm",
-            "A1",
-            *before,
-            past=past,
-            reason=reason,
-            until=until,
-            times=times,
-        )
 
-    return build
+_create = held_back("createVm", "A1", _absent)
 
 
 def local_account(seed: int) -> Story:

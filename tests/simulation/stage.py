@@ -188,26 +188,34 @@ def ends_on(vm: str, node: str) -> Rule:
 
 
 def held_back(
-    options: Options,
-    kind: str,
-    vm: str = "",
-    *before: Deed,
-    past: History | None = None,
-    reason: HoldReason | None = None,
-    until: float = FOREVER,
-    times: int = 0,
-) -> Story:
-    """That command is due, and must not leave until then (or more often), whatever came before."""
-    promise = at_most(times, kind, vm) if times else never(kind, vm, until=until)
-    return Story(
-        options=options,
-        before=before,
-        past=past or History(cluster=CLUSTER, trusted=True),
-        promises=(promise,),
-        # How often a command was given says nothing of what a node did.
-        effects=() if times else (promise,),
-        told=(told(reason),) if reason is not None else (),
-    )
+    kind: str, vm: str, prepare: Callable[..., Options]
+) -> Callable[..., Callable[[int], Story]]:
+    """Stages runs in which that command is due and must not leave, each in its own state of things.
+
+    `prepare` gives the options of a run, from a draft and whatever else is named.
+    """
+
+    def staged(
+        *before: Deed,
+        past: History | None = None,
+        reason: HoldReason | None = None,
+        until: float = FOREVER,
+        times: int = 0,
+        **given: Any,
+    ) -> Callable[[int], Story]:
+        """Until then it must not leave, or not more often; `reason` is told meanwhile."""
+        promise = at_most(times, kind, vm) if times else never(kind, vm, until=until)
+        return lambda seed: Story(
+            options=prepare(Draft(seed), **given),
+            before=before,
+            past=past or History(cluster=CLUSTER, trusted=True),
+            promises=(promise,),
+            # How often a command was given says nothing of what a node did.
+            effects=() if times else (promise,),
+            told=(told(reason),) if reason is not None else (),
+        )
+
+    return staged
 
 
 def around_each(begin: Deed, end: Deed) -> Deed:
